@@ -1,0 +1,31 @@
+"""What can go wrong, as exceptions whose text a user can act on.
+
+Every message says what happened, to which file or value, and what to do next.
+The command line turns an `IntroVACError` into one line on stderr and exit 2.
+"""
+
+from __future__ import annotations
+
+
+class IntroVACError(Exception):
+    """Base of all errors that are caused by input, not by a fault of ours."""
+
+
+class ConfigError(IntroVACError):
+    """A setting has a value that makes no sense; names the field and the value."""
+
+
+class DataError(IntroVACError):
+    """Data that cannot be used: a folder, a label file, a cache, a picture."""
+
+
+class CheckpointError(IntroVACError):
+    """A model or resume file that is missing, broken, or of another kind."""
+
+
+class ModelError(IntroVACError):
+    """A request that the open model cannot serve, such as an unknown attribute."""
+
+
+class Cancelled(IntroVACError):
+    """The user asked to stop; not a failure."""

@@ -1,0 +1,209 @@
+"""What a run says: frozen events, and the JSON lines they travel as.
+
+One channel for everything: `Trainer` yields these, `events.jsonl` stores them, the
+child's stdout carries them, and the studio draws them. A line is a JSON object
+with `v`, `type`, `time` (seconds since the epoch), `step`, `epoch` and the event's own fields.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time as _time
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Base of all events; `step` counts optimiser steps, `epoch` whole passes begun."""
+
+    step: int = 0
+    epoch: int = 0
+    time: float = field(default_factory=_time.time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Event):
+    """First event of a process that trains; `config` is the resolved one."""
+
+    run: str
+    device: str
+    precision: str
+    parameters: int
+    train_images: int
+    valid_images: int
+    steps_per_epoch: int
+    total_steps: int
+    game_from_step: int | None
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumed(Event):
+    """Training goes on from `step`; rows after it that came earlier are void."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress(Event):
+    """Work that is not training: building a cache, say."""
+
+    what: str
+    done: int
+    total: int
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepLosses(Event):
+    """Losses averaged over the steps since the last such event."""
+
+    losses: dict[str, float]
+    images_per_second: float
+    seconds_left: float | None
+    learning_rate: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseChanged(Event):
+    """`phase` is `warm-up` or `game`."""
+
+    phase: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validated(Event):
+    """Figures on the validation split after an epoch, in evaluation mode."""
+
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplesWritten(Event):
+    """A grid of fixed faces; rows and columns let a viewer cut it up."""
+
+    path: str
+    rows: tuple[str, ...]
+    columns: int
+    cell: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSaved(Event):
+    """`kind` is `last`, `best` or `snapshot`; `model` can be opened at once."""
+
+    kind: str
+    model: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paused(Event):
+    """The run waits for `resume`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Continued(Event):
+    """The run goes on after a pause."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice(Event):
+    """A line for the log; `level` is `info` or `warning`."""
+
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed(Event):
+    """The run ended by an error; `text` says what and what to do."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished(Event):
+    """The run ended well; `reason` is `completed` or `stopped`."""
+
+    reason: str
+    model: str
+
+
+_TYPES: dict[str, type[Event]] = {
+    cls.__name__: cls
+    for cls in (
+        RunStarted,
+        Resumed,
+        Progress,
+        StepLosses,
+        PhaseChanged,
+        Validated,
+        SamplesWritten,
+        CheckpointSaved,
+        Paused,
+        Continued,
+        Notice,
+        Failed,
+        Finished,
+    )
+}
+
+
+class EventFormatError(ValueError):
+    """A line that is no event of this version."""
+
+    LIMIT: ClassVar[int] = 120
+
+    def __init__(self, line: str, why: str) -> None:
+        super().__init__(f"not an event ({why}): {line[: self.LIMIT]!r}")
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN or infinity: they travel as strings."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return value
+
+
+def to_line(event: Event) -> str:
+    """One JSON object without a newline."""
+    body = {f.name: _plain(getattr(event, f.name)) for f in dataclasses.fields(event)}
+    return json.dumps({"v": VERSION, "type": type(event).__name__, **body}, ensure_ascii=False)
+
+
+def _numbers(mapping: dict[str, Any]) -> dict[str, float]:
+    return {str(k): float(v) for k, v in mapping.items()}
+
+
+def from_line(line: str) -> Event:
+    """The event of a line; unknown fields are dropped so that newer runs stay readable.
+
+    Raises:
+        EventFormatError: the line is not JSON, or of an unknown type or version.
+    """
+    try:
+        body = json.loads(line)
+    except ValueError as error:
+        raise EventFormatError(line, "not JSON") from error
+    if not isinstance(body, dict) or body.get("v") != VERSION:
+        raise EventFormatError(line, "unknown version")
+    cls = _TYPES.get(str(body.get("type")))
+    if cls is None:
+        raise EventFormatError(line, "unknown type")
+    known = {f.name for f in dataclasses.fields(cls)}
+    fields = {k: v for k, v in body.items() if k in known}
+    try:
+        for name in ("losses", "figures"):
+            if name in fields:
+                fields[name] = _numbers(fields[name])
+        if "rows" in fields:
+            fields["rows"] = tuple(fields["rows"])
+        return cls(**fields)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise EventFormatError(line, str(error)) from error
