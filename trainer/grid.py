@@ -1,0 +1,231 @@
+"""Image grids and strips with Pillow, saved together with the recipe that made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageDraw, ImageFont, PngImagePlugin, UnidentifiedImageError
+
+from trainer.errors import ConfigError, DataError
+from trainer.latent import atomic_file
+
+Picture = NDArray[np.uint8]
+Cells = Sequence[Sequence[Picture | None]]
+
+RECIPE_KEY = "introvac"
+_COMMENT_CODE = b"ASCII\0\0\0"  # EXIF 2.3: a UserComment names its encoding in eight bytes
+_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    ".png": ("PNG", {"optimize": True}),
+    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".webp": ("WEBP", {"lossless": True}),
+}
+
+
+@dataclass(frozen=True)
+class GridStyle:
+    """How a grid looks; lengths in pixels of the result."""
+
+    columns: int = 8
+    padding: int = 4
+    scale: int = 1
+    background: tuple[int, int, int] = (255, 255, 255)
+    labels: bool = True
+    font_size: int = 14
+
+    def __post_init__(self) -> None:
+        for name, low in (("columns", 1), ("padding", 0), ("scale", 1), ("font_size", 6)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < low:
+                raise ConfigError(f"{name} = {value!r}: expected a whole number of at least {low}")
+        if len(self.background) != 3 or not all(0 <= c <= 255 for c in self.background):
+            raise ConfigError(f"background = {self.background!r}: expected three numbers from 0 to 255")
+
+    @property
+    def ink(self) -> tuple[int, int, int]:
+        """Black or white, whichever stands out from the background (Rec. 601 luma)."""
+        red, green, blue = self.background
+        return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else (255, 255, 255)
+
+
+class _Text:
+    """A measured label."""
+
+    def __init__(
+        self, text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, pen: ImageDraw.ImageDraw
+    ):
+        left, top, right, bottom = pen.multiline_textbbox((0, 0), text, font=font) if text else (0, 0, 0, 0)
+        self.text, self.font = text, font
+        self.offset = (-int(np.floor(left)), -int(np.floor(top)))
+        self.width = int(np.ceil(right)) + self.offset[0]
+        self.height = int(np.ceil(bottom)) + self.offset[1]
+
+    def draw(self, pen: ImageDraw.ImageDraw, x: int, y: int, ink: tuple[int, int, int]) -> None:
+        if self.text:
+            pen.multiline_text((x + self.offset[0], y + self.offset[1]), self.text, fill=ink, font=self.font)
+
+
+def _side(cells: Cells) -> int:
+    """S, shared by all pictures of a grid."""
+    shapes = {cell.shape for row in cells for cell in row if cell is not None}
+    if len(shapes) != 1:
+        raise DataError(f"a grid needs pictures of one size, not {sorted(map(str, shapes)) or 'none at all'}")
+    shape = shapes.pop()
+    if len(shape) != 3 or shape[2] != 3 or shape[0] != shape[1]:
+        raise DataError(f"a grid needs square RGB pictures (S, S, 3), not {shape}")
+    if any(cell.dtype != np.uint8 for row in cells for cell in row if cell is not None):
+        raise DataError("a grid needs pictures of 8 bits (uint8)")
+    return int(shape[0])
+
+
+def _starts(sizes: Sequence[int], first: int, padding: int) -> list[int]:
+    """Where each of several boxes begins, `padding` apart, and at last where the next would."""
+    return [first + sum(sizes[:i]) + padding * i for i in range(len(sizes) + 1)]
+
+
+def compose(
+    cells: Cells,
+    style: GridStyle | None = None,
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+) -> Image.Image:
+    """Rows of pictures on one background, labelled on the left and on top.
+
+    Rows and columns grow with their labels, so that no text is cut.
+
+    Args:
+        cells: rows of uint8 (S, S, 3); None leaves a gap, short rows end early.
+
+    Raises:
+        DataError: no picture, or pictures that do not fit together.
+    """
+    style = style or GridStyle()
+    side = _side(cells) * style.scale
+    columns = max(len(row) for row in cells)
+    font = ImageFont.load_default(style.font_size)
+    ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+
+    def measure(labels: Sequence[str], count: int) -> list[_Text]:
+        kept = list(labels)[:count] if style.labels else []
+        return [_Text(text, font, ruler) for text in kept + [""] * (count - len(kept))]
+
+    left, top = measure(row_labels, len(cells)), measure(column_labels, columns)
+    pad = style.padding
+    gap = max(pad, style.font_size // 3)
+    margin_x = pad + (max(t.width for t in left) + gap if any(t.text for t in left) else 0)
+    margin_y = pad + (max(t.height for t in top) + gap if any(t.text for t in top) else 0)
+    widths, heights = [max(side, t.width) for t in top], [max(side, t.height) for t in left]
+    xs, ys = _starts(widths, margin_x, pad), _starts(heights, margin_y, pad)
+    canvas = Image.new("RGB", (xs[-1], ys[-1]), style.background)
+    pen = ImageDraw.Draw(canvas)
+    for x, width, text in zip(xs, widths, top, strict=False):
+        text.draw(pen, x + (width - text.width) // 2, pad, style.ink)
+    for y, height, text in zip(ys, heights, left, strict=False):
+        text.draw(pen, pad, y + (height - text.height) // 2, style.ink)
+    for y, height, row in zip(ys, heights, cells, strict=False):
+        for x, width, cell in zip(xs, widths, row, strict=False):
+            if cell is not None:
+                picture = Image.fromarray(np.ascontiguousarray(cell))
+                picture = picture.resize((side, side), Image.Resampling.NEAREST)
+                canvas.paste(picture, (x + (width - side) // 2, y + (height - side) // 2))
+    return canvas
+
+
+def gallery(
+    images: Sequence[Picture] | Picture, columns: int | None = None, style: GridStyle | None = None
+) -> Image.Image:
+    """Pictures in reading order, `columns` to a row (the style's unless given)."""
+    style = style or GridStyle()
+    count = style.columns if columns is None else columns
+    if count < 1:
+        raise ConfigError(f"columns = {count}: must be at least 1")
+    return compose([list(images[i : i + count]) for i in range(0, len(images), count)] or [[]], style)
+
+
+def triplets(
+    originals: Sequence[Picture] | Picture,
+    reconstructions: Sequence[Picture] | Picture,
+    edits: Sequence[Picture] | Picture,
+    style: GridStyle | None = None,
+    column_labels: Sequence[str] = (),
+) -> Image.Image:
+    """The paper's figure: a column a face, rows original, reconstruction and edited."""
+    rows = [list(originals), list(reconstructions), list(edits)]
+    if len({len(row) for row in rows}) != 1:
+        raise DataError(f"triplets need as many of each, not {', '.join(str(len(row)) for row in rows)}")
+    return compose(rows, style, ("original", "reconstruction", "edited"), column_labels)
+
+
+def strip(
+    images: Sequence[Picture] | Picture, labels: Sequence[str] = (), style: GridStyle | None = None
+) -> Image.Image:
+    """One row of pictures, each with its label on top."""
+    return compose([list(images)], style, (), labels)
+
+
+def save(image: Image.Image, path: Path, recipe: dict[str, Any] | None = None) -> None:
+    """Write PNG, JPEG or WebP by suffix, atomically, with the recipe as JSON inside.
+
+    PNG keeps the recipe in an iTXt chunk named "introvac", the others in EXIF's UserComment.
+
+    Raises:
+        DataError: another suffix, a path that cannot be written, or a picture or recipe too large for it.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _FORMATS:
+        raise DataError(f"{path}: cannot save as {path.suffix!r}; choose {', '.join(_FORMATS)}")
+    kind, options = _FORMATS[path.suffix.lower()]
+    options = dict(options)
+    try:
+        if recipe is not None:
+            options |= _png_note(recipe) if kind == "PNG" else _exif_note(recipe)
+        with atomic_file(path) as file:
+            image.save(file, format=kind, **options)
+    except ValueError as error:
+        raise DataError(f"{path}: cannot be written ({error})") from error
+
+
+def _png_note(recipe: dict[str, Any]) -> dict[str, Any]:
+    note = PngImagePlugin.PngInfo()
+    note.add_itxt(RECIPE_KEY, json.dumps(recipe, ensure_ascii=False, allow_nan=False))
+    return {"pnginfo": note}
+
+
+def _exif_note(recipe: dict[str, Any]) -> dict[str, Any]:
+    exif = Image.Exif()
+    text = json.dumps({RECIPE_KEY: recipe}, allow_nan=False).encode("ascii")
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = _COMMENT_CODE + text
+    return {"exif": exif.tobytes()}
+
+
+def read_recipe(path: Path) -> dict[str, Any] | None:
+    """The recipe that `save` put into a picture, or None where there is none.
+
+    Raises:
+        DataError: the file cannot be read as a picture.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            text = image.info.get(RECIPE_KEY)
+            comment = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: not a picture") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    try:
+        if isinstance(text, str):
+            found = json.loads(text)
+        elif isinstance(comment, bytes) and comment.startswith(_COMMENT_CODE):
+            found = json.loads(comment.removeprefix(_COMMENT_CODE)).get(RECIPE_KEY)
+        else:
+            return None
+    except (ValueError, AttributeError):
+        return None
+    return found if isinstance(found, dict) else None

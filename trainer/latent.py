@@ -1,0 +1,369 @@
+"""Geometry of code space: hyperplanes, directions, moves and flat views. NumPy only.
+
+Shapes: a code z is (d,), codes are (N, d). Arithmetic is float64; codes come out as float32.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trainer.config import FAKE
+from trainer.errors import CheckpointError, DataError, ModelError
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.float32]
+Point = tuple[float, float]
+
+_FLAT = 1e-12  # a share of |w|^2 below this counts as none
+
+
+def sigmoid(x: ArrayLike) -> Floats:
+    """1 / (1 + exp(-x)), accurate in both tails."""
+    return np.exp(-np.logaddexp(0.0, -np.asarray(x, dtype=np.float64)))
+
+
+@dataclass(frozen=True, eq=False)
+class Hyperplanes:
+    """The linear classifier: logit k is w_k . z + b_k, its hyperplane where that is zero.
+
+    Attributes:
+        names: K attributes, then "fake".
+        w: (K+1, d) weight rows.
+        b: (K+1,) biases.
+        knows_fake: false for a model that never saw a decoded image, whose fake logit means nothing.
+
+    Raises:
+        ModelError: shapes that do not fit, values that are not finite, names that repeat.
+    """
+
+    names: tuple[str, ...]
+    w: Floats
+    b: Floats
+    knows_fake: bool = True
+
+    def __post_init__(self) -> None:
+        names = tuple(str(n) for n in self.names)
+        w, b = np.array(self.w, dtype=np.float64), np.array(self.b, dtype=np.float64)
+        if w.ndim != 2 or w.shape[1] < 1 or w.shape[0] != len(names) or b.shape != (len(names),):
+            raise ModelError(f"hyperplanes: {len(names)} names do not fit w {w.shape} and b {b.shape}")
+        if not names or names[-1] != FAKE or len(set(names)) != len(names):
+            raise ModelError(f"hyperplanes: names {names} must be distinct and end with {FAKE!r}")
+        if not (np.isfinite(w).all() and np.isfinite(b).all()):
+            raise ModelError("hyperplanes: w or b holds values that are not finite numbers")
+        w.setflags(write=False)
+        b.setflags(write=False)
+        for key, value in (("names", names), ("w", w), ("b", b)):
+            object.__setattr__(self, key, value)
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The names without "fake"."""
+        return self.names[:-1]
+
+    @property
+    def dim(self) -> int:
+        """d, the dimensions of a code."""
+        return int(self.w.shape[1])
+
+    def index(self, name: str) -> int:
+        """Row of a name in `w`, `b` and the logits.
+
+        Raises:
+            ModelError: the model has no such attribute; lists those it has.
+        """
+        try:
+            return self.names.index(name)
+        except ValueError:
+            known = ", ".join(self.names if self.knows_fake else self.attributes)
+            raise ModelError(f"unknown attribute {name!r}; this model knows {known}") from None
+
+    def usable(self, name: str) -> int:
+        """Like `index`, and refuses "fake" where the model never learned it."""
+        row = self.index(name)
+        if name == FAKE and not self.knows_fake:
+            raise ModelError(f"{FAKE!r} means nothing to this model: it was trained without decoded images")
+        return row
+
+    def logits(self, z: ArrayLike) -> Floats:
+        """(N, K+1) for codes (N, d), (K+1,) for one code (d,)."""
+        return as_codes(z, self.dim) @ self.w.T + self.b
+
+    def probabilities(self, z: ArrayLike) -> Floats:
+        """p(y_k = 1 | z), shaped like `logits`."""
+        return sigmoid(self.logits(z))
+
+    def normal(self, name: str) -> Floats:
+        """The unit normal w/|w|, (d,).
+
+        Raises:
+            ModelError: unknown attribute, or a weight row of zeros, which has no direction.
+        """
+        w = self.w[self.usable(name)]
+        length = np.linalg.norm(w)
+        if length == 0:
+            raise ModelError(f"{name!r} has no direction: its weights are all zero")
+        return w / length
+
+    def distance(self, z: ArrayLike, name: str) -> Floats:
+        """Signed distance (w . z + b)/|w| to the hyperplane, (N,) or a scalar array."""
+        normal, row = self.normal(name), self.index(name)
+        return as_codes(z, self.dim) @ normal + self.b[row] / np.linalg.norm(self.w[row])
+
+
+def as_codes(z: ArrayLike, dim: int) -> Floats:
+    """Codes as float64, (d,) or (N, d).
+
+    Raises:
+        ModelError: another shape.
+    """
+    codes = np.asarray(z, dtype=np.float64)
+    if codes.ndim not in (1, 2) or codes.shape[-1] != dim:
+        raise ModelError(
+            f"codes of shape {codes.shape} do not fit this model: expected (N, {dim}) or ({dim},)"
+        )
+    return codes
+
+
+def direction(planes: Hyperplanes, key: str) -> Floats:
+    """Unit direction (d,) of "A", or the joint one of "A+B": the normalised sum of the unit normals.
+
+    Raises:
+        ModelError: unknown attribute, or normals that cancel.
+    """
+    if key in planes.names or "+" not in key:
+        return planes.normal(key)
+    total = np.sum([planes.normal(name.strip()) for name in key.split("+")], axis=0)
+    length = np.linalg.norm(total)
+    if length < 1e-9:
+        raise ModelError(f"{key!r} has no direction: its normals cancel")
+    return total / length
+
+
+def move(z: ArrayLike, planes: Hyperplanes, amounts: Mapping[str, float]) -> Codes:
+    """z + sum_k amount_k * w_k/|w_k| (the paper's edit); keys as for `direction`.
+
+    Args:
+        z: (d,) or (N, d).
+        amounts: signed lengths, in units of the prior's standard deviation.
+
+    Raises:
+        ModelError: unknown attribute, or an amount that is not finite.
+    """
+    moved = as_codes(z, planes.dim).copy()
+    for key, amount in amounts.items():
+        if not math.isfinite(amount):
+            raise ModelError(f"move {key} = {amount}: must be a finite number")
+        moved += amount * direction(planes, key)
+    return moved.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Line2:
+    """The line nx * x + ny * y + c = 0; where the left side is positive, so is the logit."""
+
+    nx: float
+    ny: float
+    c: float
+
+    def value(self, xy: ArrayLike) -> Floats:
+        """The left side at points (2,) or (N, 2)."""
+        return np.asarray(xy, dtype=np.float64) @ np.array([self.nx, self.ny]) + self.c
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """A flat view of code space: the plane through `origin` spanned by two orthonormal rows.
+
+    Attributes:
+        origin: (d,), shown at (0, 0).
+        basis: (2, d).
+        labels: what x and y are.
+        explained: shares of the codes' variance along x and y, where known.
+    """
+
+    origin: Floats
+    basis: Floats
+    labels: tuple[str, str]
+    explained: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        origin, basis = np.array(self.origin, dtype=np.float64), np.array(self.basis, dtype=np.float64)
+        if origin.ndim != 1 or basis.shape != (2, origin.size):
+            raise ModelError(f"projection: basis {basis.shape} does not fit origin {origin.shape}")
+        if not np.allclose(basis @ basis.T, np.eye(2), atol=1e-6):
+            raise ModelError("projection: the two axes are not orthonormal")
+        object.__setattr__(self, "origin", origin)
+        object.__setattr__(self, "basis", basis)
+
+    def project(self, z: ArrayLike) -> Floats:
+        """Coordinates (N, 2) of codes (N, d), or (2,) of one code."""
+        return (as_codes(z, self.origin.size) - self.origin) @ self.basis.T
+
+    def lift(self, delta_xy: ArrayLike) -> Floats:
+        """Displacement (d,) within the plotted plane for a displacement (2,) on screen."""
+        return np.asarray(delta_xy, dtype=np.float64) @ self.basis
+
+    def line(self, planes: Hyperplanes, name: str) -> Line2 | None:
+        """Where the hyperplane cuts the plotted plane; None where the two are parallel."""
+        row = planes.usable(name)
+        if self.share(planes, name) < _FLAT:
+            return None
+        nx, ny = self.basis @ planes.w[row]
+        return Line2(float(nx), float(ny), float(planes.w[row] @ self.origin + planes.b[row]))
+
+    def share(self, planes: Hyperplanes, name: str) -> float:
+        """How much of the normal lies in the plotted plane: |projected w|^2 / |w|^2, in [0, 1]."""
+        inside = self.basis @ planes.normal(name)
+        return float(inside @ inside)
+
+
+def pca_projection(mu: ArrayLike) -> Projection:
+    """The plane of the two directions along which codes (N, d) vary most.
+
+    Raises:
+        ModelError: fewer than two different codes.
+    """
+    codes = _spread(mu)
+    basis, explained = _principal(codes, 2)
+    return Projection(codes.mean(axis=0), basis, ("PC1", "PC2"), (float(explained[0]), float(explained[1])))
+
+
+def discriminant_projection(mu: ArrayLike, planes: Hyperplanes, name: str) -> Projection:
+    """A plane that holds an attribute's normal whole.
+
+    x is the signed distance to its hyperplane, which is therefore exactly the line x = 0; y is the
+    first principal component of what is left of the codes (N, d) without that direction.
+
+    Raises:
+        ModelError: unknown attribute, or codes that do not vary off the direction.
+    """
+    normal = planes.normal(name)
+    codes = _spread(as_codes(mu, planes.dim))
+    mean = codes.mean(axis=0)
+    centred = codes - mean
+    along = centred @ normal
+    rest = centred - np.outer(along, normal)
+    total = float((centred**2).sum())
+    if float((rest**2).sum()) <= _FLAT * total:
+        raise ModelError(f"the codes differ only along {name!r}: no second axis to show")
+    second = _principal(rest, 1)[0][0]
+    second = second - normal * (normal @ second)
+    second /= np.linalg.norm(second)
+    explained = (float((along**2).sum()) / total, float(((centred @ second) ** 2).sum()) / total)
+    origin = mean - normal * planes.distance(mean, name)
+    return Projection(
+        origin, np.stack([normal, second]), (f"distance to {name}", f"PC1 beside {name}"), explained
+    )
+
+
+def _spread(mu: ArrayLike) -> Floats:
+    codes = np.asarray(mu, dtype=np.float64)
+    if codes.ndim != 2 or codes.shape[0] < 2 or codes.shape[1] < 2 or not np.ptp(codes, axis=0).any():
+        raise ModelError(f"codes of shape {codes.shape}: a view needs at least two different codes")
+    return codes
+
+
+def _principal(codes: Floats, count: int) -> tuple[Floats, Floats]:
+    """The first principal components (count, d), largest entry positive, and their shares of variance."""
+    from sklearn.decomposition import PCA
+
+    fitted = PCA(n_components=count, random_state=0).fit(codes)
+    rows = np.asarray(fitted.components_, dtype=np.float64)
+    largest = rows[np.arange(count), np.abs(rows).argmax(axis=1)]
+    return rows * np.where(largest < 0, -1.0, 1.0)[:, None], fitted.explained_variance_ratio_
+
+
+def clip_line(line: Line2, xmin: float, xmax: float, ymin: float, ymax: float) -> tuple[Point, Point] | None:
+    """The part of a line inside a rectangle, or None when it passes beside it."""
+    (x, y), (dx, dy) = nearest_point(line, ((xmin + xmax) / 2, (ymin + ymax) / 2)), (-line.ny, line.nx)
+    start, stop = -math.inf, math.inf
+    for at, step, low, high in ((x, dx, xmin, xmax), (y, dy, ymin, ymax)):
+        if step == 0:
+            if not low <= at <= high:
+                return None
+            continue
+        near, far = sorted(((low - at) / step, (high - at) / step))
+        start, stop = max(start, near), min(stop, far)
+    if start > stop:
+        return None
+    return (x + start * dx, y + start * dy), (x + stop * dx, y + stop * dy)
+
+
+def nearest_point(line: Line2, xy: Point) -> Point:
+    """The point of a line that is nearest to `xy`."""
+    scale = float(line.value(xy)) / (line.nx**2 + line.ny**2)
+    return xy[0] - scale * line.nx, xy[1] - scale * line.ny
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file that takes the name `path` only once it is complete and on disk.
+
+    Raises:
+        DataError: `path` cannot be written.
+    """
+    path = Path(path)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with scratch.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def save_directions(path: Path, planes: Hyperplanes, model_digest: str) -> None:
+    """Write `directions.npz`: names (K+1), w (K+1, d), b (K+1,), model (SHA-256 of the tensors).
+
+    Raises:
+        DataError: `path` cannot be written.
+    """
+    with atomic_file(path) as file:
+        np.savez(file, names=np.array(planes.names), w=planes.w, b=planes.b, model=np.array(model_digest))
+
+
+def load_directions(path: Path, model_digest: str | None = None) -> Hyperplanes:
+    """Read what `save_directions` wrote.
+
+    Args:
+        path: the file.
+        model_digest: the open model's; None takes any.
+
+    Raises:
+        CheckpointError: missing or broken, or of another model.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            names, w, b, model = (arrays[key] for key in ("names", "w", "b", "model"))
+        planes = Hyperplanes(tuple(str(n) for n in names), w, b)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (
+        KeyError,
+        ValueError,
+        TypeError,
+        EOFError,
+        AttributeError,
+        zipfile.BadZipFile,
+        ModelError,
+    ) as error:
+        raise CheckpointError(f"{path}: not a directions file ({error}); export it again") from error
+    if model_digest is not None and str(model) != model_digest:
+        raise CheckpointError(
+            f"{path}: belongs to another model ({str(model)[:12]}, not {model_digest[:12]}); export it again"
+        )
+    return planes
