@@ -17,6 +17,7 @@ from trainer.latent import atomic_file
 
 Picture = NDArray[np.uint8]
 Cells = Sequence[Sequence[Picture | None]]
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 RECIPE_KEY = "introvac"
 _COMMENT_CODE = b"ASCII\0\0\0"  # EXIF 2.3: a UserComment names its encoding in eight bytes
@@ -55,14 +56,12 @@ class GridStyle:
 
 
 class _Text:
-    """A measured label."""
+    """A measured label; labels of one line share a baseline."""
 
-    def __init__(
-        self, text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, pen: ImageDraw.ImageDraw
-    ):
+    def __init__(self, text: str, font: Font, pen: ImageDraw.ImageDraw) -> None:
         left, top, right, bottom = pen.multiline_textbbox((0, 0), text, font=font) if text else (0, 0, 0, 0)
         self.text, self.font = text, font
-        self.offset = (-int(np.floor(left)), -int(np.floor(top)))
+        self.offset = (max(0, -int(np.floor(left))), max(0, -int(np.floor(top))))
         self.width = int(np.ceil(right)) + self.offset[0]
         self.height = int(np.ceil(bottom)) + self.offset[1]
 
@@ -120,7 +119,10 @@ def compose(
     gap = max(pad, style.font_size // 3)
     margin_x = pad + (max(t.width for t in left) + gap if any(t.text for t in left) else 0)
     margin_y = pad + (max(t.height for t in top) + gap if any(t.text for t in top) else 0)
-    widths, heights = [max(side, t.width) for t in top], [max(side, t.height) for t in left]
+    widths, heights = (
+        [max(side, t.width + gap if t.text else 0) for t in top],
+        [max(side, t.height) for t in left],
+    )
     xs, ys = _starts(widths, margin_x, pad), _starts(heights, margin_y, pad)
     canvas = Image.new("RGB", (xs[-1], ys[-1]), style.background)
     pen = ImageDraw.Draw(canvas)
