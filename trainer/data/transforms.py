@@ -1,0 +1,137 @@
+"""How a picture becomes a square: the one function for training data and for a user's photo.
+
+Sources: the `center` crop is the 148 px square commonly cut from aligned CelebA images (178 x 218);
+`introvac` is the preparation in the code that the authors of the IntroVAC paper published.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from trainer.errors import DataError
+
+CROPS = ("center", "introvac", "square", "none")
+MAX_PIXELS = 100_000_000  # width x height; larger pictures are refused before they are decoded
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+_CENTER_SIDE = 148 / 178  # side of `center`, as a part of the width
+_LANCZOS = Image.Resampling.LANCZOS
+_DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+
+
+def open_image(source: Path | str | bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Open and fully decode a picture.
+
+    Args:
+        source: a file, or the bytes of one.
+        max_pixels: the largest width x height that is accepted.
+
+    Raises:
+        DataError: missing, not a picture, broken, truncated, or larger than `max_pixels`.
+    """
+    name = "the picture" if isinstance(source, bytes) else str(source)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; our own limit is checked below
+        try:
+            stream = io.BytesIO(source if isinstance(source, bytes) else Path(source).read_bytes())
+        except OSError as error:
+            raise DataError(f"{name}: cannot be opened ({error.strerror})") from error
+        with stream:
+            try:
+                image = Image.open(stream)
+            except Image.DecompressionBombError as error:
+                raise DataError(f"{name}: too large ({error})") from error
+            except Exception as error:  # Pillow's plugins raise many kinds on bytes that are no picture
+                raise DataError(f"{name}: not a picture that can be read") from error
+            width, height = image.size
+            if width * height > max_pixels:
+                raise DataError(
+                    f"{name}: {width} x {height} pixels are too many; at most {max_pixels / 1e6:g} megapixels"
+                )
+            try:
+                image.load()
+            except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, ...
+                raise DataError(f"{name}: broken or truncated ({error})") from error
+    return image
+
+
+def _deep_to_8bit(image: Image.Image) -> Image.Image:
+    """Grey levels of 16 bits, 32 bits or floats as 8 bits; the range is the format's, not the picture's."""
+    levels = np.asarray(image).astype(np.float64)
+    levels = np.nan_to_num(levels, nan=0.0, posinf=0.0, neginf=0.0)
+    peak = levels.max(initial=0.0)
+    if image.mode.startswith("I;16") or (image.mode == "I" and peak > 255):
+        levels = levels / 257.0  # 65535 becomes 255
+    elif image.mode == "F" and peak <= 1:
+        levels = levels * 255.0
+    return Image.fromarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Any mode as RGB; transparency is laid over white."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode in _DEEP:
+        image = _deep_to_8bit(image)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        if image.mode == "La":
+            image = image.convert("LA")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, layer).convert("RGB")
+    try:
+        return image.convert("RGB")
+    except ValueError as error:
+        raise DataError(f"a picture in colour mode {image.mode} cannot be converted to RGB") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF orientation says; a broken EXIF block turns nothing."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ImageOps.exif_transpose(image)
+    except Exception:  # a broken EXIF block raises SyntaxError, struct.error, KeyError, ...
+        return image
+
+
+def _resize(image: Image.Image, size: int, box: tuple[float, float, float, float]) -> Image.Image:
+    return image.resize((size, size), _LANCZOS, box=box, reducing_gap=3.0)
+
+
+def prepare(image: Image.Image, size: int, crop: str) -> np.ndarray:
+    """A picture as the square that a model sees.
+
+    Args:
+        image: any size and mode; EXIF orientation is applied, transparency laid over white.
+        size: S, the side in pixels.
+        crop: `center`: the centred square of side 148/178 of the width, clipped to fit;
+            `introvac`: squashed to 256 x 256, then the box (32, 32, 224, 224), as the authors did;
+            `square`: the full centred square; `none`: only resized, or `square` if not square.
+
+    Returns:
+        (S, S, 3) uint8, RGB. Resampling is Lanczos.
+
+    Raises:
+        DataError: an unknown crop, or a mode that cannot become RGB.
+    """
+    if crop not in CROPS:
+        raise DataError(f"crop = {crop!r}: choose one of {', '.join(CROPS)}")
+    image = _to_rgb(_upright(image))
+    if crop == "introvac":
+        squashed = image.resize((256, 256), _LANCZOS, reducing_gap=3.0)
+        return np.array(_resize(squashed.crop((32, 32, 224, 224)), size, (0, 0, 192, 192)))
+    width, height = image.size
+    side: float = min(width, height)
+    if crop == "center":
+        side = min(side, width * _CENTER_SIDE)
+    left, top = (width - side) / 2, (height - side) / 2
+    if crop != "center":
+        left, top = left // 1, top // 1
+    return np.array(_resize(image, size, (left, top, left + side, top + side)))
