@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -33,29 +34,34 @@ def open_image(source: Path | str | bytes, max_pixels: int = MAX_PIXELS) -> Imag
     Raises:
         DataError: missing, not a picture, broken, truncated, or larger than `max_pixels`.
     """
-    name = "the picture" if isinstance(source, bytes) else str(source)
+    if isinstance(source, bytes):
+        return _decode(io.BytesIO(source), "the picture", max_pixels)
+    try:
+        with Path(source).open("rb") as stream:
+            return _decode(stream, str(source), max_pixels)
+    except OSError as error:
+        raise DataError(f"{source}: cannot be opened ({error.strerror})") from error
+
+
+def _decode(stream: IO[bytes], name: str, max_pixels: int) -> Image.Image:
+    """The decoded picture in a stream; `name` is for messages."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; our own limit is checked below
         try:
-            stream = io.BytesIO(source if isinstance(source, bytes) else Path(source).read_bytes())
-        except OSError as error:
-            raise DataError(f"{name}: cannot be opened ({error.strerror})") from error
-        with stream:
-            try:
-                image = Image.open(stream)
-            except Image.DecompressionBombError as error:
-                raise DataError(f"{name}: too large ({error})") from error
-            except Exception as error:  # Pillow's plugins raise many kinds on bytes that are no picture
-                raise DataError(f"{name}: not a picture that can be read") from error
-            width, height = image.size
-            if width * height > max_pixels:
-                raise DataError(
-                    f"{name}: {width} x {height} pixels are too many; at most {max_pixels / 1e6:g} megapixels"
-                )
-            try:
-                image.load()
-            except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, ...
-                raise DataError(f"{name}: broken or truncated ({error})") from error
+            image = Image.open(stream)
+        except Image.DecompressionBombError as error:
+            raise DataError(f"{name}: too large ({error})") from error
+        except Exception as error:  # Pillow's plugins raise many kinds on bytes that are no picture
+            raise DataError(f"{name}: not a picture that can be read") from error
+        width, height = image.size
+        if width * height > max_pixels:
+            raise DataError(
+                f"{name}: {width} x {height} pixels are too many; at most {max_pixels / 1e6:g} megapixels"
+            )
+        try:
+            image.load()
+        except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, ...
+            raise DataError(f"{name}: broken or truncated ({error})") from error
     return image
 
 
