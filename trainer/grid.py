@@ -119,10 +119,8 @@ def compose(
     gap = max(pad, style.font_size // 3)
     margin_x = pad + (max(t.width for t in left) + gap if any(t.text for t in left) else 0)
     margin_y = pad + (max(t.height for t in top) + gap if any(t.text for t in top) else 0)
-    widths, heights = (
-        [max(side, t.width + gap if t.text else 0) for t in top],
-        [max(side, t.height) for t in left],
-    )
+    widths = [max(side, t.width + gap if t.text else 0) for t in top]
+    heights = [max(side, t.height) for t in left]
     xs, ys = _starts(widths, margin_x, pad), _starts(heights, margin_y, pad)
     canvas = Image.new("RGB", (xs[-1], ys[-1]), style.background)
     pen = ImageDraw.Draw(canvas)

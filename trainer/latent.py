@@ -347,7 +347,7 @@ def load_directions(path: Path, model_digest: str | None = None) -> Hyperplanes:
         CheckpointError: missing or broken, or of another model.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             names, w, b, model = (arrays[key] for key in ("names", "w", "b", "model"))
         planes = Hyperplanes(tuple(str(n) for n in names), w, b)
     except OSError as error:

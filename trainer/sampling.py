@@ -1,8 +1,9 @@
-"""Codes for wanted attributes: draws from p(z|y), proportional to N(z; 0, I) prod_k sigmoid(s_k (w_k.z + b_k)).
+"""Codes for wanted attributes: draws from p(z|y).
 
-s_k is +1 where attribute k is wanted and -1 where it is not. NumPy in float64 on the processor alone,
-so that one seed gives the same codes whatever device decodes them. Chain i depends on the seed and on i
-only: chains are computed in fixed tiles of 256, each with its own Philox stream, and cut to what was asked.
+The density is proportional to N(z; 0, I) prod_k sigmoid(s_k (w_k.z + b_k)), with s_k = +1 where attribute k
+is wanted and -1 where its absence is. NumPy in float64 on the processor alone, so that one seed gives the
+same codes whatever device decodes them. Chain i depends on the seed and on i only: chains are computed in
+fixed tiles of 256, each with its own Philox stream, and cut to what was asked.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def schedule(
 ) -> Schedule:
     """A recipe's schedule, with what the user chose put in its place.
 
-    Of `step_size` and `steps`, one alone keeps the recipe's diffusion time only if it is the step size.
+    A step size alone keeps the recipe's diffusion time, steps alone keep its step size.
 
     Raises:
         ConfigError: unknown recipe, or values that make no sense.
@@ -124,14 +125,12 @@ def schedule(
     if recipe not in RECIPES:
         raise ConfigError(f"recipe = {recipe!r}: choose one of {', '.join(RECIPES)}")
     base = RECIPES[recipe](planes, target)
-    chosen = Schedule(
-        base.step_size if step_size is None else step_size, base.steps if steps is None else steps
-    )
-    if step_size is not None and steps is None:
-        # A hair less than the quotient, so that rounding does not add a step.
-        time = base.step_size * base.steps
-        return Schedule(step_size, max(1, math.ceil(time / step_size * (1 - 1e-12))))
-    return chosen
+    if step_size is None:
+        return Schedule(base.step_size, base.steps if steps is None else steps)
+    if steps is not None or not step_size > 0:
+        return Schedule(step_size, base.steps if steps is None else steps)
+    time = base.step_size * base.steps * (1 - 1e-12)  # so that rounding does not add a step
+    return Schedule(step_size, math.ceil(time / step_size))
 
 
 def langevin(
@@ -152,12 +151,13 @@ def langevin(
     Each step is z' = z - alpha grad U(z) + sqrt(2 alpha) e with U(z) = -log p(y|z) - log p(z), so
     grad U(z) = z - sum_k s_k w_k sigmoid(-s_k (w_k.z + b_k)).
 
-    The sum lies in the span of the wanted rows, and Gaussian noise looks the same in every rotated frame. In a
-    frame whose first r axes span those rows, the first r coordinates therefore evolve by themselves, and each
-    of the others by itself as z' = (1 - alpha) z + sqrt(2 alpha) e. From a standard normal start the latter is
-    Gaussian after k steps, independent of everything else, with a variance v_k that is known at every step
-    size: v_0 = 1, v' = (1 - alpha)^2 v + 2 alpha. Only the first r coordinates are run step by step; the rest
-    of the start, scaled by sqrt(v_k), stands for the rest of the end. This changes no law, however large alpha.
+    The sum lies in the span of the wanted rows, and Gaussian noise looks the same in every rotated frame.
+    In a frame whose first r axes span those rows, the first r coordinates therefore evolve by themselves,
+    and each of the others by itself as z' = (1 - alpha) z + sqrt(2 alpha) e. From a standard normal start
+    the latter is Gaussian after k steps, independent of everything else, with a variance v_k that is known
+    at every step size: v_0 = 1, v' = (1 - alpha)^2 v + 2 alpha. Only the first r coordinates are run step
+    by step; the rest of the start, scaled by sqrt(v_k), stands for the rest of the end. This leaves the
+    law of the unadjusted chain as it is, however large alpha.
 
     Args:
         planes: K+1 logits on codes (d,).
@@ -335,7 +335,7 @@ def generate(
     while accepted < count:
         if drawn >= limit:
             raise ModelError(
-                f"accepted {accepted} of {count} after {drawn} draws; lower the threshold {accept} or want less"
+                f"{accepted} of {count} accepted in {drawn} draws; lower accept ({accept}) or want less"
             )
         size = min(batch, limit - drawn, count - accepted if accept == 0 else batch)
         z = SAMPLERS[sampler](
@@ -368,4 +368,4 @@ def row_logits(planes: Hyperplanes, z: Codes) -> Floats:
 def accepts(planes: Hyperplanes, target: Target, logits: Floats, threshold: float) -> NDArray[np.bool_]:
     """Which rows of logits (N, K+1) give every wanted attribute at least the threshold, (N,)."""
     rows, signs = target.rows(planes)
-    return (sigmoid(signs * logits[:, rows]) >= threshold).all(axis=1)
+    return np.all(sigmoid(signs * logits[:, rows]) >= threshold, axis=1)
