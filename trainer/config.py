@@ -166,14 +166,18 @@ class DataConfig:
         _check(self)
         kind, _, ratio = self.subset.partition(":")
         if kind not in SUBSETS or (ratio and kind != "balanced"):
-            raise ConfigError(f"subset = {self.subset!r}: choose none, eye, facial, eyefacial or balanced:RATIO")
+            raise ConfigError(
+                f"subset = {self.subset!r}: choose none, eye, facial, eyefacial or balanced:RATIO"
+            )
         if kind == "balanced":
             try:
                 good = float(ratio) > 0 and math.isfinite(float(ratio))
             except ValueError:
                 good = False
             if not good:
-                raise ConfigError(f"subset = {self.subset!r}: balanced needs a positive ratio, as in balanced:1")
+                raise ConfigError(
+                    f"subset = {self.subset!r}: balanced needs a positive ratio, as in balanced:1"
+                )
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,9 @@ class LoopConfig:
         1024, "real images used to recalibrate normalisation at a checkpoint", low=64, advanced=True
     )
     valid_images: int = _setting(1000, "validation images used after an epoch", low=16, advanced=True)
-    edit_delta: float = _setting(4.0, "delta of the edits that validation and samples show", low=0.1, high=100)
+    edit_delta: float = _setting(
+        4.0, "delta of the edits that validation and samples show", low=0.1, high=100
+    )
 
     def __post_init__(self) -> None:
         _check(self)
@@ -309,7 +315,13 @@ def _parse(name: str, kind: Any, text: str) -> Any:
         if kind == tuple[int, ...]:
             return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError as error:
-        what = "a whole number" if kind is int else "a number" if kind is float else "whole numbers, comma-separated"
+        what = (
+            "a whole number"
+            if kind is int
+            else "a number"
+            if kind is float
+            else "whole numbers, comma-separated"
+        )
         raise ConfigError(f"{name} = {text!r}: expected {what}") from error
     if kind == tuple[str, ...]:
         return tuple(part.strip() for part in text.split(",") if part.strip())

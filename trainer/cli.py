@@ -1,0 +1,154 @@
+"""The command line: `python -m trainer COMMAND`, also installed as `introvac`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from trainer import __version__, commands
+from trainer.config import CROPS, PRESET_HELP, PRESETS, SIZES
+from trainer.errors import IntroVACError
+from trainer.sampling import RECIPES, SAMPLERS
+
+DATA_HELP = "avatars[:N[:SEED]], celeba:DIR, folder:DIR, or the directory of a prepared cache"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _device(parser: argparse.ArgumentParser, default: str | None = "auto") -> None:
+    parser.add_argument("--device", default=default, metavar="auto|cpu|cuda[:N]|mps", help="where to compute")
+
+
+def _positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return value
+
+
+def _step_size(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a step size between 0 and 1")
+    return value
+
+
+def _probability(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a probability from 0 to below 1")
+    return value
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and flags; `--help` of each is complete."""
+    top = _Parser(
+        prog="introvac",
+        description="Train an introspective variational classifier of faces, and edit, sample and encode with it.",
+    )
+    top.add_argument("--version", action="version", version=f"introvac {__version__}")
+    top.add_argument("--verbose", action="store_true", help="show tracebacks of failures")
+    commands_ = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    p = commands_.add_parser("prepare", help="pack a data set into a cache of one size")
+    p.add_argument("--data", required=True, metavar="DATA", help=DATA_HELP)
+    p.add_argument("--image-size", required=True, type=int, choices=SIZES, help="side in pixels")
+    p.add_argument("--out", required=True, metavar="CACHE", help="directory to make")
+    p.add_argument("--crop", choices=CROPS, help="default: what suits the data")
+    p.add_argument("--workers", type=int, default=0, help="processes; 0 for one per core")
+    p.set_defaults(act=commands.prepare_data)
+
+    p = commands_.add_parser(
+        "train",
+        help="train a model, or continue a run",
+        epilog="presets: " + "; ".join(f"{name}: {text}" for name, text in PRESET_HELP.items()),
+    )
+    p.add_argument("--preset", choices=tuple(PRESETS), help="named settings to start from")
+    p.add_argument("--data", metavar="DATA|CACHE", help=DATA_HELP)
+    p.add_argument("--attributes", metavar="A,B", help="binary attributes to learn (Eyeglasses,FacialHair)")
+    p.add_argument("--run", metavar="DIR", help="run directory")
+    p.add_argument("--subset", metavar="eye|facial|eyefacial|balanced:R|none", help="which images")
+    p.add_argument("--derive", action="append", default=[], metavar="NAME=A|B|!C", help="a derived attribute")
+    p.add_argument("--set", action="append", default=[], metavar="key=value", help="change one setting")
+    p.add_argument("--max-steps", type=_positive, help="stop after so many steps")
+    p.add_argument("--seed", type=int, help="of weights, order, noise and subset")
+    p.add_argument("--show", action="store_true", help="print the resolved config and stop")
+    p.add_argument("--events", action="store_true", help="JSON events on stdout, commands on stdin")
+    p.add_argument("--resume", action="store_true", help="continue the run of --run")
+    _device(p, None)
+    p.set_defaults(act=commands.train)
+
+    p = commands_.add_parser("edit", help="move photos along attribute directions")
+    p.add_argument("--model", required=True, metavar="FILE")
+    p.add_argument("--input", required=True, nargs="+", metavar="PATH", help="pictures")
+    p.add_argument(
+        "--move", required=True, action="append", metavar="NAME=DELTA", help="distance; A+B=5 moves jointly"
+    )
+    p.add_argument("--out", required=True, metavar="DIR")
+    p.add_argument("--crop", choices=CROPS, help="default: the model's")
+    _device(p)
+    p.set_defaults(act=commands.edit)
+
+    p = commands_.add_parser("sample", help="generate faces that have wanted attributes")
+    p.add_argument("--model", required=True, metavar="FILE")
+    p.add_argument("--want", action="append", default=[], metavar="NAME=yes|no|any")
+    p.add_argument("--sampler", required=True, choices=tuple(SAMPLERS))
+    p.add_argument("--count", required=True, type=_positive, metavar="N", help="accepted faces")
+    p.add_argument("--recipe", choices=tuple(RECIPES), default="paper", help="step size and steps")
+    p.add_argument("--step-size", type=_step_size, metavar="A")
+    p.add_argument("--steps", type=_positive, metavar="K")
+    p.add_argument("--accept", type=_probability, default=0.5, metavar="P", help="confidence; 0 takes all")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--out", metavar="GRID.png", help="a grid of at most 64 faces")
+    p.add_argument("--codes", metavar="FILE.npz")
+    _device(p)
+    p.set_defaults(act=commands.sample)
+
+    p = commands_.add_parser("encode", help="write the codes of a data set")
+    p.add_argument("--model", required=True, metavar="FILE")
+    p.add_argument("--data", required=True, metavar="DATA|CACHE", help=DATA_HELP)
+    p.add_argument("--split", choices=("train", "valid", "test", "all"), default="all")
+    p.add_argument("--out", required=True, metavar="CODES.npz")
+    _device(p)
+    p.set_defaults(act=commands.encode)
+
+    p = commands_.add_parser("export", help="write a model's directions")
+    p.add_argument("--model", required=True, metavar="FILE")
+    p.add_argument("--to", required=True, choices=("directions",))
+    p.add_argument("--out", required=True, metavar="DIR")
+    p.set_defaults(act=commands.export)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 on success, 2 on bad input with one line on stderr, 1 on failure."""
+    args = parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    try:
+        return int(args.act(args) or 0)
+    except IntroVACError as error:
+        code, text = 2, str(error)
+    except KeyboardInterrupt:
+        code, text = 1, "interrupted"
+    except Exception as error:
+        logging.getLogger("trainer").debug("", exc_info=True)
+        if args.verbose:
+            raise
+        code, text = 1, f"{type(error).__name__}: {error}"
+    sys.stderr.write(f"introvac {args.command}: {' '.join(text.split())}\n")
+    return code

@@ -1,0 +1,389 @@
+"""What each subcommand does; `cli.py` only parses. Results go to files, progress to stderr."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import threading
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from trainer import config as config_module
+from trainer import events, files, grid, latent, sampling, setup
+from trainer.config import TrainConfig
+from trainer.data import cache as cache_module
+from trainer.data.select import Selection, select
+from trainer.data.source import open_source
+from trainer.data.transforms import open_image, prepare
+from trainer.errors import Cancelled, ConfigError, DataError, IntroVACError
+
+log = logging.getLogger("trainer")
+
+SHOWN = 64  # a grid of samples holds at most so many
+
+
+@contextmanager
+def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar with time left on a terminal; silent where stderr is not one."""
+    bar = tqdm(desc=what, unit=unit, disable=None, dynamic_ncols=True)
+
+    def update(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    try:
+        yield update
+    finally:
+        bar.close()
+
+
+def _pairs(items: list[str], flag: str) -> list[tuple[str, str]]:
+    pairs = []
+    for item in items:
+        name, sign, value = item.partition("=")
+        if not sign or not name.strip():
+            raise ConfigError(f"{flag} {item!r}: expected NAME=VALUE")
+        pairs.append((name.strip(), value.strip()))
+    return pairs
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+# -- prepare and train --------------------------------------------------------------------
+
+
+def prepare_data(args: Namespace) -> None:
+    source = open_source(args.data)
+    out = Path(args.out)
+    with progress_bar("preparing", "image") as update:
+        made = cache_module.build(
+            source, args.image_size, args.crop or source.default_crop, out, args.workers, update, None
+        )
+    log.info("%s: %d images of %d px", out, len(made.names), made.size)
+    for name, reason in made.skipped:
+        log.warning("skipped %s: %s", name, reason)
+
+
+def _resolved(args: Namespace) -> TrainConfig:
+    if not args.preset:
+        raise ConfigError("train needs --preset NAME (or --resume --run DIR)")
+    values: dict[str, Any] = dict(_pairs(args.set, "--set"))
+    for flag, key in (
+        ("subset", "subset"),
+        ("max_steps", "max_steps"),
+        ("seed", "seed"),
+        ("device", "device"),
+    ):
+        if (value := getattr(args, flag)) is not None:
+            values[key] = value
+    if args.derive:
+        values["derive"] = tuple(args.derive)
+    attributes = _names(args.attributes) if args.attributes is not None else None
+    return setup.resolve(args.preset, data=args.data, attributes=attributes, values=values)
+
+
+class _Voice:
+    """Where a run's events go: JSON lines on stdout, or a bar and a log on stderr."""
+
+    def __init__(self, as_lines: bool) -> None:
+        self.as_lines = as_lines
+        self.bar = None if as_lines else tqdm(desc="training", unit="step", disable=None, dynamic_ncols=True)
+
+    def say(self, event: events.Event) -> None:
+        if self.bar is None:
+            sys.stdout.write(events.to_line(event) + "\n")
+            sys.stdout.flush()
+            return
+        if isinstance(event, events.RunStarted):
+            self.bar.total, self.bar.n = event.total_steps, event.step
+            log.info(
+                "%s on %s (%s): %d images, %d steps",
+                event.run, event.device, event.precision, event.train_images, event.total_steps,
+            )  # fmt: skip
+        elif isinstance(event, events.StepLosses):
+            self.bar.update(event.step - self.bar.n)
+            self.bar.set_postfix(
+                {k: f"{v:.3g}" for k, v in event.losses.items()} | {"img/s": f"{event.images_per_second:.0f}"}
+            )
+        elif isinstance(event, events.Progress):
+            self.bar.set_description(f"{event.what} {event.done}/{event.total}")
+        elif isinstance(event, events.Validated):
+            shown = "  ".join(f"{k} {v:.4g}" for k, v in event.figures.items())
+            log.info("epoch %d, step %d: %s", event.epoch, event.step, shown)
+        elif isinstance(event, events.Notice):
+            log.log(logging.WARNING if event.level == "warning" else logging.INFO, "%s", event.text)
+        elif isinstance(event, events.Finished):
+            log.info("%s at step %d: %s", event.reason, event.step, event.model)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+def _listen(control: Any) -> None:
+    """Commands on stdin; its end means that whoever started the run is gone."""
+    for line in sys.stdin:
+        try:
+            wish = json.loads(line).get("do")
+        except (ValueError, AttributeError):
+            wish = None
+        act = {
+            "stop": control.stop,
+            "pause": control.pause,
+            "resume": control.resume,
+            "snapshot": control.snapshot,
+        }.get(wish)
+        if act is None:
+            log.warning("not understood on stdin: %r", line.strip()[:80])
+        else:
+            act()
+    control.stop()
+
+
+def _heed_signals(control: Any) -> None:
+    for name in ("SIGINT", "SIGTERM"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: control.stop())
+
+
+def _select(config: TrainConfig, voice: _Voice, stopping: Callable[[], bool]) -> Selection:
+    started = time.monotonic()
+    said = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said > 0.2 or done == total:
+            said = now
+            left = (now - started) / done * (total - done) if done else None
+            voice.say(events.Progress(what="preparing images", done=done, total=total, seconds_left=left))
+
+    data = config.data
+    images = cache_module.open_data(
+        data.data, config.model.image_size, config.model.crop, progress=progress, cancelled=stopping
+    )
+    if images.skipped:
+        shown = ", ".join(f"{name} ({reason})" for name, reason in images.skipped[:3])
+        voice.say(
+            events.Notice(level="warning", text=f"{len(images.skipped)} pictures were skipped: {shown}")
+        )
+    return select(images, config.model.attributes, data.derive, data.subset, config.loop.seed)
+
+
+def train(args: Namespace) -> int:
+    if args.resume:
+        if args.run is None:
+            raise ConfigError("--resume needs --run DIR")
+        config = config_module.load(Path(args.run) / "config.json")
+    else:
+        config = _resolved(args)
+    if args.show:
+        sys.stdout.write(json.dumps(config.to_dict(), indent=2) + "\n")
+        return 0
+    if args.run is None:
+        raise ConfigError("train needs --run DIR, the directory that the run is written to")
+    run = Path(args.run)
+    if not args.resume and (run / "config.json").exists():
+        raise ConfigError(f"{run} holds a run already; continue it with --resume, or choose another --run")
+    voice = _Voice(args.events)
+    try:
+        return _train(config, run, args.resume, voice, listen=args.events)
+    except (IntroVACError, OSError) as error:
+        voice.say(events.Failed(text=str(error)))
+        raise
+    finally:
+        voice.close()
+
+
+def _train(config: TrainConfig, run: Path, resume: bool, voice: _Voice, listen: bool) -> int:
+    from trainer.loop import Control, Trainer, write_config
+
+    control = Control()
+    _heed_signals(control)
+    if listen:
+        threading.Thread(target=_listen, args=(control,), daemon=True).start()
+    try:
+        selection = _select(config, voice, lambda: control.stopping)
+    except Cancelled:
+        voice.say(events.Finished(reason="stopped", model=""))
+        return 0
+    trainer = Trainer(config, selection, run, control, resume)
+    if not resume:
+        write_config(run, config)
+    for event in trainer.train():
+        voice.say(event)
+    return 0
+
+
+# -- commands on a model ------------------------------------------------------------------
+
+
+def _unique(stems: list[str]) -> list[str]:
+    """Names for outputs: equal stems get -2, -3, without taking a name that is another's own."""
+    taken: set[str] = set()
+    out = []
+    for stem in stems:
+        name, n = stem, 1
+        while name in taken or (n > 1 and name in stems):
+            n += 1
+            name = f"{stem}-{n}"
+        taken.add(name)
+        out.append(name)
+    return out
+
+
+def _logits(planes: latent.Hyperplanes, z: np.ndarray) -> dict[str, float]:
+    return {name: float(v) for name, v in zip(planes.names, planes.logits(z), strict=True)}
+
+
+def edit(args: Namespace) -> None:
+    from trainer.codec import Codec
+
+    moves: dict[str, float] = {}
+    for name, text in _pairs(args.move, "--move"):
+        try:
+            moves[name] = moves.get(name, 0.0) + float(text)
+        except ValueError as error:
+            raise ConfigError(f"--move {name}={text}: expected a number") from error
+    codec = Codec(args.model, args.device)
+    latent.move(np.zeros(codec.dim), codec.planes, moves)  # refuses unknown names before any work
+    crop = args.crop or codec.model.config.crop
+    inputs = [Path(p) for p in args.input]
+    images = np.stack([prepare(open_image(p), codec.size, crop) for p in inputs])
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    with progress_bar("encoding", "image") as update:
+        mu, _ = codec.encode(images, update)
+    edited_codes = latent.move(mu, codec.planes, moves)
+    reconstructed, edited = codec.decode(mu), codec.decode(edited_codes)
+    seen, _ = codec.encode(edited)
+    records = []
+    for i, (path, name) in enumerate(zip(inputs, _unique([p.stem for p in inputs]), strict=True)):
+        for kind, picture in (
+            ("original", images[i]),
+            ("reconstruction", reconstructed[i]),
+            ("edited", edited[i]),
+        ):
+            grid.save(grid.compose([[picture]], grid.GridStyle(padding=0)), out / f"{name}.{kind}.png")
+        step = edited_codes[i].astype(np.float64) - mu[i]
+        records.append(
+            {
+                "input": str(path),
+                "moves": moves,
+                "delta": next(iter(moves.values())) if len(moves) == 1 else float(np.linalg.norm(step)),
+                "reached": None,
+                "logits": {
+                    "before": _logits(codec.planes, mu[i]),
+                    "after": _logits(codec.planes, edited_codes[i]),
+                    "reencoded": _logits(codec.planes, seen[i]),
+                },
+            }
+        )
+    files.write_text(out / "edits.json", json.dumps(records, indent=2, ensure_ascii=False) + "\n")
+    log.info("%d faces edited: %s", len(records), out)
+
+
+def sample(args: Namespace) -> None:
+    from trainer.codec import Codec
+
+    if args.out is None and args.codes is None:
+        raise ConfigError("sample needs --out GRID.png, --codes FILE.npz or both")
+    codec = Codec(args.model, args.device)
+    target = sampling.parse_wants(args.want, codec.planes)
+    plan = sampling.schedule(codec.planes, target, args.recipe, args.step_size, args.steps)
+    with progress_bar("sampling", "face") as update:
+        parts = list(
+            sampling.generate(
+                codec.planes,
+                target,
+                args.count,
+                sampler=args.sampler,
+                accept=args.accept,
+                step_size=plan.step_size,
+                steps=plan.steps,
+                seed=args.seed,
+                progress=update,
+            )
+        )
+    z = np.concatenate([p.z for p in parts])
+    logits = np.concatenate([p.logits for p in parts])
+    accepted = np.concatenate([p.accepted for p in parts])
+    log.info("%d of %d draws accepted", int(accepted.sum()), len(accepted))
+    if args.codes is not None:
+        with latent.atomic_file(Path(args.codes)) as file:
+            np.savez(file, z=z.astype(np.float32), logits=logits.astype(np.float32), accepted=accepted)
+    if args.out is not None:
+        shown = z[accepted][:SHOWN]
+        if not len(shown):
+            raise DataError("no draw was accepted, so there is no picture to write; lower --accept")
+        picture = grid.gallery(codec.decode(shown), columns=min(8, len(shown)))
+        note = {"model": codec.digest, "want": args.want, "sampler": args.sampler, "seed": args.seed}
+        grid.save(picture, Path(args.out), note)
+
+
+def encode(args: Namespace) -> None:
+    from trainer.codec import Codec
+
+    codec = Codec(args.model, args.device)
+    config = codec.model.config
+    images = cache_module.open_data(args.data, config.image_size, config.crop)
+    attributes = codec.model.attributes
+    labels = _labels(images, attributes, codec.card.derive)
+    rows = np.arange(len(images.names))
+    if args.split != "all":
+        rows = np.flatnonzero(images.splits == ("train", "valid", "test").index(args.split))
+    if not len(rows):
+        raise DataError(f"{args.data}: no images in split {args.split!r}")
+    mus, sigmas = [], []
+    with progress_bar("encoding", "image") as update:
+        for start in range(0, len(rows), 1024):
+            part = rows[start : start + 1024]
+            mu, sigma = codec.encode(images.batch(part))
+            mus.append(mu)
+            sigmas.append(sigma)
+            update(start + len(part), len(rows))
+    mu = np.concatenate(mus)
+    with latent.atomic_file(Path(args.out)) as file:
+        np.savez(
+            file,
+            mu=mu,
+            sigma=np.concatenate(sigmas),
+            logits=codec.planes.logits(mu).astype(np.float32),
+            names=np.array([images.names[i] for i in rows]),
+            attributes=np.array(attributes),
+            labels=labels[rows],
+        )
+    log.info("%d codes: %s", len(rows), args.out)
+
+
+def _labels(images: cache_module.Cache, attributes: tuple[str, ...], derive: tuple[str, ...]) -> np.ndarray:
+    """(N, K) int8 in {0, 1}; -1 throughout a column that the data does not have."""
+    columns = np.full((len(images.names), len(attributes)), -1, np.int8)
+    for k, name in enumerate(attributes):
+        try:
+            columns[:, k] = select(images, (name,), derive, "none", 0).labels[:, 0]
+        except DataError as error:
+            log.warning("%s: its labels are written as -1", error)
+    return columns
+
+
+def export(args: Namespace) -> None:
+    from trainer import checkpoint
+
+    model = checkpoint.load_model(args.model)
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "directions.npz"
+    latent.save_directions(path, checkpoint.hyperplanes(model), checkpoint.digest(model))
+    log.info("%s", path)

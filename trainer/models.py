@@ -1,0 +1,168 @@
+"""The networks: encoder, decoder and linear attribute classifier (fidelity: "Network")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from trainer.config import FAKE, ModelConfig
+
+LEAK = 0.2
+
+
+def _full(t: Tensor) -> Tensor:
+    """Leave autocast's half precision; float64 stays."""
+    return t.float() if t.dtype in (torch.bfloat16, torch.float16) else t
+
+
+def _norm(kind: str, channels: int) -> nn.Module:
+    if kind == "group":
+        groups = next(g for g in (32, 16, 8, 4, 2, 1) if channels % g == 0 and channels // g >= 2 or g == 1)
+        return nn.GroupNorm(groups, channels)
+    return nn.BatchNorm2d(channels)
+
+
+class ResidualBlock(nn.Module):
+    """conv3 - norm - LeakyReLU, twice; the skip is added after the last activation."""
+
+    def __init__(self, width_in: int, width_out: int, norm: str) -> None:
+        super().__init__()
+        self.expand = (
+            nn.Conv2d(width_in, width_out, 1, bias=False) if width_in != width_out else nn.Identity()
+        )
+        self.conv1 = nn.Conv2d(width_in, width_out, 3, padding=1, bias=False)
+        self.norm1 = _norm(norm, width_out)
+        self.conv2 = nn.Conv2d(width_out, width_out, 3, padding=1, bias=False)
+        self.norm2 = _norm(norm, width_out)
+        self.act = nn.LeakyReLU(LEAK, inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.act(self.norm1(self.conv1(x)))
+        h = self.act(self.norm2(self.conv2(h)))
+        return h + self.expand(x)
+
+
+class Encoder(nn.Module):
+    """q(z|x) = N(mu(x), diag sigma^2(x)): (N, 3, S, S) in [0, 1] to mu and log sigma^2, each (N, d) float32."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width, *inner = config.channels
+        layers: list[nn.Module] = [
+            nn.Conv2d(3, width, 5, padding=2, bias=False),
+            _norm(config.norm, width),
+            nn.LeakyReLU(LEAK, inplace=True),
+            nn.AvgPool2d(2),
+        ]
+        for following in inner:
+            layers += [ResidualBlock(width, following, config.norm), nn.AvgPool2d(2)]
+            width = following
+        layers.append(ResidualBlock(width, width, config.norm))
+        self.body = nn.Sequential(*layers)
+        self.fc = nn.Linear(width * 16, 2 * config.latent_dim)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mu, logvar = _full(self.fc(self.body(x).flatten(1))).chunk(2, dim=1)
+        return mu, logvar
+
+
+class Decoder(nn.Module):
+    """G: codes (N, d) to images (N, 3, S, S) in [0, 1], float32."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        outward = config.channels[::-1]
+        self.width = outward[0]
+        self.fc = nn.Sequential(nn.Linear(config.latent_dim, self.width * 16), nn.ReLU(inplace=True))
+        layers: list[nn.Module] = []
+        width = self.width
+        for following in outward:
+            layers += [
+                ResidualBlock(width, following, config.norm),
+                nn.Upsample(scale_factor=2, mode="nearest"),
+            ]
+            width = following
+        layers.append(ResidualBlock(width, width, config.norm))
+        self.body = nn.Sequential(*layers)
+        self.predict = nn.Conv2d(width, 3, 5, padding=2)
+
+    def forward(self, z: Tensor) -> Tensor:
+        h = self.fc(z).view(-1, self.width, 4, 4).contiguous(memory_format=torch.channels_last)
+        return torch.sigmoid(_full(self.predict(self.body(h))))
+
+
+class AttributeClassifier(nn.Linear):
+    """C: linear logits (N, K + 1) of a code (N, d); the last is `fake`. p(y|z) = prod_k Bernoulli(sigmoid)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config.latent_dim, len(config.attributes) + 1, bias=config.classifier_bias)
+
+    def forward(self, z: Tensor) -> Tensor:
+        with torch.autocast(z.device.type, enabled=False):
+            return super().forward(z.to(self.weight.dtype))
+
+
+class IntroVAC(nn.Module):
+    """The three networks together, with the config that made them."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+        self.classifier = AttributeClassifier(config)
+        self.game_played = False  # a model that never saw a fake has no use for its fake logit
+        self.to(memory_format=torch.channels_last)
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        return self.config.attributes
+
+    @property
+    def logit_names(self) -> tuple[str, ...]:
+        """Names of the K + 1 logits, `fake` last."""
+        return (*self.config.attributes, FAKE)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """G(mu(x)), (N, 3, S, S)."""
+        return self.decoder(self.encoder(x)[0])
+
+
+def _norms(module: nn.Module) -> list[nn.BatchNorm2d]:
+    return [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
+
+
+@torch.no_grad()
+def recalibrate(model: IntroVAC, batches: Iterable[Tensor], generator: torch.Generator | None = None) -> None:
+    """Take BatchNorm's running statistics from real images, with the weights as they are.
+
+    In training, real, reconstructed and generated batches each pass with their own statistics;
+    running averages over all three describe none of them (fidelity, point 14). Here the encoder
+    sees real images and the decoder sampled codes z ~ q(z|x) of them, and each statistic becomes
+    the plain mean over these batches.
+
+    Args:
+        model: changed in place, left in evaluation mode.
+        batches: images (N, 3, S, S) in [0, 1] on the model's device.
+        generator: noise for z; None takes torch's global one.
+    """
+    norms = _norms(model)
+    if not norms:
+        model.eval()
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative mean
+    model.train()
+    try:
+        for x in batches:
+            mu, logvar = model.encoder(x)
+            noise = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
+            model.decoder(mu + noise * torch.exp(0.5 * logvar))
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        model.eval()

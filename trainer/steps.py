@@ -1,0 +1,203 @@
+"""One training step as a pure function of weights, batch and noise: the VAC step and Algorithm 1.
+
+Passes of the adversarial step, and why no fewer (5 encoder and 2 decoder forwards):
+
+* E(x): the VAC loss. Its sampled code z_r is cut from the graph (`z_leaf`), so that the decoder's
+  graph can be walked twice: once for the encoder's sake (data gradients only), once for its own.
+* x_r = G(z_r) and x_g = G(z_g), separately: joint BatchNorm statistics would change the gradients.
+  Algorithm 1 decodes z_r again to get x_rr = G(dt(z_r)); that equals x_r in value, so x_r detached serves.
+* E(x_rr), E(x_g): the encoder and classifier learn to see through both; E and C step.
+* E'(x_rr), E'(x_g): the *stepped* encoder scores them for the decoder; E' is frozen, so only gradients
+  with respect to the images are formed. With `update_order: shared` the earlier scores serve (3 forwards).
+* The decoder's image gradients (reconstruction plus game) are summed first and walked back once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from trainer import losses
+from trainer.config import LossConfig
+from trainer.models import IntroVAC
+
+
+@dataclass(frozen=True)
+class Optimisers:
+    """Adam for the encoder and classifier, and Adam for the decoder."""
+
+    encoder_classifier: torch.optim.Optimizer
+    decoder: torch.optim.Optimizer
+
+    def both(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+        return self.encoder_classifier, self.decoder
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Autocast for the networks; losses and the classifier stay in float32."""
+
+    device: str
+    dtype: torch.dtype = torch.float32
+
+    def cast(self) -> torch.autocast:
+        return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16)
+
+
+@dataclass
+class _Vac:
+    """What the first half of either step leaves for the second."""
+
+    terms: dict[str, Tensor]
+    encoder_loss: Tensor  # classification and KL, with a graph into E and C
+    z: Tensor  # sampled code, with a graph into E
+    z_leaf: Tensor  # the same values, a leaf
+    decoded: Tensor  # x_r, with a graph into G and z_leaf
+    image_gradient: Tensor  # of b_AE * L_AE with respect to x_r
+
+
+def _weights(module: nn.Module) -> list[nn.Parameter]:
+    return [p for p in module.parameters() if p.requires_grad]
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    for p in module.parameters():
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in module.parameters():
+            p.requires_grad_(True)
+
+
+def _vac_forward(
+    model: IntroVAC, x: Tensor, labels: Tensor, noise: Tensor, config: LossConfig, precision: Precision
+) -> _Vac:
+    with precision.cast():
+        mu, logvar = model.encoder(x)
+        z = mu + noise * torch.exp(0.5 * logvar)
+        z_leaf = z.detach().requires_grad_(True)
+        decoded = model.decoder(z_leaf)
+    image = decoded.detach().requires_grad_(True)
+    l_ae = losses.reconstruction(x, image, config.reconstruction)
+    (image_gradient,) = torch.autograd.grad(config.beta_ae * l_ae, image)
+    # Real images also train "not fake": without that the fake logit is degenerate (fidelity, point 6).
+    targets = torch.cat([labels.to(z.dtype), torch.zeros_like(z[:, :1])], dim=1)
+    l_cl = losses.attribute_bce(model.classifier(z), targets, config.bce_reduction)
+    l_kl = losses.kl_divergence(mu, logvar)
+    terms = {
+        "reconstruction": l_ae.detach(),
+        "classification": l_cl.detach(),
+        "kl": l_kl.detach(),
+        "vac": (config.beta_ae * l_ae + config.beta_cl * l_cl + config.beta_reg * l_kl).detach(),
+    }
+    return _Vac(terms, config.beta_cl * l_cl + config.beta_reg * l_kl, z, z_leaf, decoded, image_gradient)
+
+
+def vac_step(
+    model: IntroVAC,
+    optimisers: Optimisers,
+    x: Tensor,
+    labels: Tensor,
+    noise: Tensor,
+    config: LossConfig,
+    precision: Precision,
+) -> dict[str, Tensor]:
+    """One step on b_AE L_AE + b_CL L_CL + b_reg KL.
+
+    Args:
+        x: images (N, 3, S, S) in [0, 1].
+        labels: (N, K) in {0, 1}.
+        noise: standard normal (N, d), the reparametrisation's.
+
+    Returns:
+        The losses `reconstruction`, `classification`, `kl` (unweighted) and `vac` (weighted sum), as
+        scalars on the device. Gradients are left in place for inspection.
+    """
+    for optimiser in optimisers.both():
+        optimiser.zero_grad(set_to_none=True)
+    vac = _vac_forward(model, x, labels, noise, config, precision)
+    vac.decoded.backward(vac.image_gradient)  # G's weights, and z_leaf
+    torch.autograd.backward([vac.encoder_loss, vac.z], [None, vac.z_leaf.grad])
+    for optimiser in optimisers.both():
+        optimiser.step()
+    return vac.terms
+
+
+def introvac_step(
+    model: IntroVAC,
+    optimisers: Optimisers,
+    x: Tensor,
+    labels: Tensor,
+    noise: Tensor,
+    z_g: Tensor,
+    config: LossConfig,
+    precision: Precision,
+    update_order: str = "updated",
+) -> dict[str, Tensor]:
+    """One step of Algorithm 1: the VAC loss and both sides of the game.
+
+    Args:
+        x, labels, noise: as in `vac_step`.
+        z_g: draws from the prior (N, d).
+        update_order: `updated` scores the decoder's fakes with the stepped encoder and classifier,
+            `shared` with those from before the step.
+
+    Returns:
+        The losses of `vac_step`, and `encoder_game`, `decoder_game` (unweighted), `fake_reconstructed`,
+        `fake_generated`: the mean probability of *fake* that the encoder gives the two kinds.
+    """
+    for optimiser in optimisers.both():
+        optimiser.zero_grad(set_to_none=True)
+    vac = _vac_forward(model, x, labels, noise, config, precision)
+    with precision.cast():
+        generated = model.decoder(z_g)
+    images = [t.detach().requires_grad_(update_order == "shared") for t in (vac.decoded, generated)]
+
+    def score() -> tuple[Tensor, Tensor]:
+        with precision.cast():
+            codes = [model.encoder(image)[0] for image in images]
+        logits = [model.classifier(code) for code in codes]
+        return logits[0], logits[1]
+
+    def decoder_loss(logits_r: Tensor, logits_g: Tensor) -> Tensor:
+        l_class = losses.attribute_bce(logits_r[:, :-1], labels, config.bce_reduction)
+        return l_class + losses.real_loss(logits_r[:, -1]) + losses.real_loss(logits_g[:, -1])
+
+    # Encoder and classifier.
+    logits_r, logits_g = score()
+    l_ec = losses.fake_loss(logits_r[:, -1]) + losses.fake_loss(logits_g[:, -1])
+    (z_gradient,) = torch.autograd.grad(vac.decoded, vac.z_leaf, vac.image_gradient, retain_graph=True)
+    if update_order == "shared":
+        l_g = decoder_loss(logits_r, logits_g)
+        image_gradients = torch.autograd.grad(config.beta_g * l_g, images, retain_graph=True)
+    learners = [*_weights(model.encoder), *_weights(model.classifier)]
+    torch.autograd.backward(
+        [vac.encoder_loss + config.beta_ec * l_ec, vac.z], [None, z_gradient], inputs=learners
+    )
+    optimisers.encoder_classifier.step()
+
+    # Decoder.
+    if update_order == "updated":
+        for image in images:
+            image.requires_grad_(True)
+        with _frozen(model.encoder), _frozen(model.classifier):
+            l_g = decoder_loss(*score())
+            image_gradients = torch.autograd.grad(config.beta_g * l_g, images)
+    torch.autograd.backward(
+        [vac.decoded, generated],
+        [vac.image_gradient + image_gradients[0], image_gradients[1]],
+        inputs=_weights(model.decoder),
+    )
+    optimisers.decoder.step()
+    return vac.terms | {
+        "encoder_game": l_ec.detach(),
+        "decoder_game": l_g.detach(),
+        "fake_reconstructed": torch.sigmoid(logits_r[:, -1].detach()).mean(),
+        "fake_generated": torch.sigmoid(logits_g[:, -1].detach()).mean(),
+    }

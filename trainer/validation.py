@@ -1,0 +1,87 @@
+"""What is measured and drawn after an epoch, in evaluation mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainer import losses
+from trainer.config import TrainConfig
+from trainer.models import IntroVAC
+from trainer.steps import Precision
+
+GRID_FACES = 8
+
+
+def unit_normals(model: IntroVAC) -> Tensor:
+    """w_k / |w_k| of the K attributes, (K, d)."""
+    w = model.classifier.weight[:-1].detach()
+    return w / w.norm(dim=1, keepdim=True).clamp_min(1e-12)
+
+
+@torch.inference_mode()
+def validate(
+    model: IntroVAC, batches: Iterable[tuple[Tensor, Tensor]], config: TrainConfig, precision: Precision
+) -> dict[str, float]:
+    """Figures over (x (N, 3, S, S), labels (N, K)) batches; the model is in evaluation mode.
+
+    `l1`, `kl`, `classification` and their weighted sum `vac`, of the mean code mu; for each attribute A
+    `accuracy.A`, and `edit.A`: the share of faces that, moved by `edit_delta` along A's unit normal to
+    the side opposite to their label and decoded, re-encode with the wanted label. The model grades
+    itself there, which overstates.
+    """
+    sums: dict[str, Tensor] = {}
+    total = 0
+    normals = unit_normals(model)
+    delta = config.loop.edit_delta
+
+    def add(name: str, value: Tensor) -> None:
+        sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value
+
+    for x, labels in batches:
+        rows = len(x)
+        total += rows
+        with precision.cast():
+            mu, logvar = model.encoder(x)
+            decoded = model.decoder(mu)
+        logits = model.classifier(mu)[:, :-1]
+        add("l1", rows * losses.reconstruction(x, decoded))
+        add("kl", rows * losses.kl_divergence(mu, logvar))
+        add("classification", rows * losses.attribute_bce(logits, labels, config.loss.bce_reduction))
+        for k, name in enumerate(model.attributes):
+            add(f"accuracy.{name}", ((logits[:, k] > 0) == labels[:, k].bool()).sum())
+            wanted = ~labels[:, k].bool()
+            sign = torch.where(wanted, 1.0, -1.0)[:, None]
+            with precision.cast():
+                seen = model.encoder(model.decoder(mu + sign * delta * normals[k]))[0]
+            add(f"edit.{name}", ((model.classifier(seen)[:, k] > 0) == wanted).sum())
+    figures = {name: float(value) / max(total, 1) for name, value in sums.items()}
+    loss = config.loss
+    figures["vac"] = (
+        loss.beta_ae * figures["l1"]
+        + loss.beta_cl * figures["classification"]
+        + loss.beta_reg * figures["kl"]
+    )
+    return figures
+
+
+@torch.inference_mode()
+def sample_grid(
+    model: IntroVAC, x: Tensor, labels: Tensor, delta: float, generator: torch.Generator
+) -> dict[str, NDArray[np.uint8]]:
+    """Rows of uint8 images (N, S, S, 3): original, reconstruction, each attribute switched, prior."""
+    mu = model.encoder(x)[0]
+    rows = {"original": x, "reconstruction": model.decoder(mu)}
+    for k, (name, normal) in enumerate(zip(model.attributes, unit_normals(model), strict=True)):
+        sign = 1.0 - 2.0 * labels[:, k : k + 1].to(mu.dtype)
+        rows[f"± {name}"] = model.decoder(mu + sign * delta * normal)
+    z = torch.randn(mu.shape, generator=generator, device=mu.device)
+    rows["prior"] = model.decoder(z)
+    return {
+        name: image.mul(255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+        for name, image in rows.items()
+    }
