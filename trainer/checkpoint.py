@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from trainer import config as config_module
+from trainer.card import ModelCard
 from trainer.config import FAKE
 from trainer.errors import CheckpointError, ConfigError
 from trainer.files import write_atomic
@@ -28,21 +29,6 @@ from trainer.steps import Optimisers
 
 FORMAT = 1
 _KEY = "introvac"
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What a model file says about itself besides its weights."""
-
-    name: str = ""
-    preset: str = ""
-    data: str = ""
-    step: int = 0
-    epoch: int = 0
-    game_played: bool = False
-    derive: tuple[str, ...] = ()
-    delta: float = 4.0
-    figures: dict[str, float] = field(default_factory=dict)
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:

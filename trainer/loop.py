@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from trainer import checkpoint, device, events, files, grid
-from trainer.checkpoint import ModelCard
+from trainer.card import ModelCard
 from trainer.config import TrainConfig
 from trainer.data.select import Selection
 from trainer.errors import CheckpointError, IntroVACError

@@ -19,7 +19,7 @@ def _full(t: Tensor) -> Tensor:
 
 def _norm(kind: str, channels: int) -> nn.Module:
     if kind == "group":
-        groups = next(g for g in (32, 16, 8, 4, 2, 1) if channels % g == 0 and channels // g >= 2 or g == 1)
+        groups = next(g for g in (32, 16, 8, 4, 2, 1) if (channels % g == 0 and channels // g >= 2) or g == 1)
         return nn.GroupNorm(groups, channels)
     return nn.BatchNorm2d(channels)
 

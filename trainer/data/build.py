@@ -184,19 +184,32 @@ def _sweep(out: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _move_into_place(partial: Path, out: Path) -> None:
+def _move_into_place(partial: Path, out: Path, key: str) -> None:
+    """Rename `partial` to `out`; an older cache there goes away, or stays if the renaming fails."""
+    old = _temporary(out, "old")
     try:
         if out.is_dir():
-            old = _temporary(out, "old")
             out.rename(old)
+        try:
             partial.rename(out)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            partial.rename(out)
+        except OSError:
+            if old.is_dir():
+                old.rename(out)
+            raise
     except OSError as error:
+        if _key_at(out) == key:
+            return  # another process made the same in the meantime
         raise DataError(
             f"{out}: the finished cache cannot be put there ({error.strerror}); is it open?"
         ) from error
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _key_at(out: Path) -> str | None:
+    try:
+        return str(json.loads((out / _META).read_text("utf-8"))["key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _write_json(path: Path, body: Any) -> None:
@@ -269,7 +282,7 @@ def build_directory(
         raise DataError(f"{out.parent}: cannot be written to ({error.strerror})") from error
     try:
         _fill(partial, source, size, crop, key, workers, progress, cancelled)
-        _move_into_place(partial, out)
+        _move_into_place(partial, out, key)
     except OSError as error:
         raise DataError(f"{out}: cannot be written ({error.strerror or error})") from error
     finally:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -201,5 +202,5 @@ def open_data(
         if cache.key == key:
             return cache
     except DataError:
-        pass  # not there yet, or damaged: built below
+        shutil.rmtree(path, ignore_errors=True)  # not there yet, or damaged: built below
     return build(source, size, crop, path, workers, progress, cancelled)

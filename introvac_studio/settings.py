@@ -1,0 +1,53 @@
+"""Remembered choices: typed access to QSettings that shrugs at bad values."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from PySide6.QtCore import QByteArray, QSettings
+
+T = TypeVar("T", str, int, float, bool)
+
+
+class Settings:
+    """A thin typed layer; a value that cannot be read gives the default."""
+
+    def __init__(self, store: QSettings | None = None) -> None:
+        self._store = store or QSettings()
+
+    def get(self, key: str, default: T) -> T:
+        value = self._store.value(key, default)
+        kind = type(default)
+        try:
+            if kind is bool and isinstance(value, str):
+                return kind(value.lower() == "true")
+            return kind(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            return default
+
+    def set(self, key: str, value: str | int | float | bool) -> None:
+        self._store.setValue(key, value)
+
+    def texts(self, key: str) -> list[str]:
+        """A list of strings, as of recent files."""
+        value = self._store.value(key, [])
+        if isinstance(value, str):
+            return [value]
+        return [str(v) for v in value] if isinstance(value, list) else []
+
+    def set_texts(self, key: str, values: list[str]) -> None:
+        self._store.setValue(key, values)
+
+    def blob(self, key: str) -> QByteArray:
+        """Opaque bytes, as of a window's geometry."""
+        value = self._store.value(key)
+        return value if isinstance(value, QByteArray) else QByteArray()
+
+    def set_blob(self, key: str, value: QByteArray) -> None:
+        self._store.setValue(key, value)
+
+    def forget(self, prefix: str) -> None:
+        """Drop every key that begins with `prefix`."""
+        for key in self._store.allKeys():
+            if key.startswith(prefix):
+                self._store.remove(key)

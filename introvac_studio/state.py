@@ -1,0 +1,211 @@
+"""The document: the open model, the current face, its edit, the faces to choose from, and undo.
+
+Panels read it and call its methods; it tells them by signals what changed. Nothing here computes
+with tensors: codes are numpy arrays of d float64 values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QUndoCommand, QUndoStack
+
+from trainer import latent
+from trainer.card import ModelCard
+
+Image = NDArray[np.uint8]
+Code = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelInfo:
+    """The open model, as far as a screen needs it. `stamp` numbers openings: answers to older ones are stale."""
+
+    stamp: int
+    path: Path
+    name: str
+    planes: latent.Hyperplanes
+    card: ModelCard
+    digest: str
+    size: int
+    dim: int
+    crop: str
+    device: str
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        return self.planes.attributes
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """A face to edit: its code mu (d,), and the picture it came from where there is one."""
+
+    name: str
+    mu: Code
+    original: Image | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """Moves along attributes, in units of delta, on top of a free displacement in code space."""
+
+    amounts: Mapping[str, float] = field(default_factory=dict)
+    offset: Code | None = None
+
+    def amount(self, name: str) -> float:
+        return self.amounts.get(name, 0.0)
+
+    def with_amount(self, name: str, amount: float) -> Edit:
+        rest = {k: v for k, v in self.amounts.items() if k != name}
+        return replace(self, amounts=rest | ({name: amount} if amount else {}))
+
+    @property
+    def empty(self) -> bool:
+        return not any(self.amounts.values()) and (self.offset is None or not self.offset.any())
+
+    def same(self, other: Edit) -> bool:
+        a = np.zeros(1) if self.offset is None else self.offset
+        b = np.zeros(1) if other.offset is None else other.offset
+        return dict(self.amounts) == dict(other.amounts) and bool(np.array_equal(a + 0 * b, b + 0 * a))
+
+
+@dataclass(frozen=True, eq=False)
+class FaceSet:
+    """Faces to choose from: images (N, S, S, 3), labels (N, A) in {0, 1} of `attributes`, names."""
+
+    spec: str
+    images: Image
+    names: tuple[str, ...]
+    attributes: tuple[str, ...]
+    labels: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+class _Change(QUndoCommand):
+    """One step of history: face and edit before and after."""
+
+    def __init__(
+        self, state: StudioState, text: str, before: tuple[Face | None, Edit], after: tuple[Face | None, Edit]
+    ) -> None:
+        super().__init__(text)
+        self._state, self._before, self._after = state, before, after
+
+    def redo(self) -> None:
+        self._state._apply(*self._after)
+
+    def undo(self) -> None:
+        self._state._apply(*self._before)
+
+
+class StudioState(QObject):
+    """The one document of the window.
+
+    Signals:
+        modelChanged: another model is open (or none); face and edit are gone, history is empty.
+        facesChanged: another set of faces to choose from.
+        codesChanged: `codes`, the faces' mu (N, d), are there (or gone).
+        faceChanged: another current face.
+        editChanged: the edit differs, during a drag too.
+        editCommitted: the edit is settled: a drag was released, or history moved.
+    """
+
+    modelChanged = Signal()
+    facesChanged = Signal()
+    codesChanged = Signal()
+    faceChanged = Signal()
+    editChanged = Signal()
+    editCommitted = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.undo_stack = QUndoStack(self)
+        self.model: ModelInfo | None = None
+        self.face: Face | None = None
+        self.edit = Edit()
+        self.faces: FaceSet | None = None
+        self.codes: NDArray[np.float32] | None = None
+        self._settled: tuple[Face | None, Edit] = (None, self.edit)
+
+    def set_model(self, model: ModelInfo | None) -> None:
+        self.undo_stack.clear()
+        self.model, self.codes, self.faces = model, None, None
+        self.face, self.edit = None, Edit()
+        self._settled = (None, self.edit)
+        self.modelChanged.emit()
+        self.facesChanged.emit()
+        self.codesChanged.emit()
+        self.faceChanged.emit()
+        self.editChanged.emit()
+        self.editCommitted.emit()
+
+    def set_faces(self, faces: FaceSet | None) -> None:
+        self.faces, self.codes = faces, None
+        self.facesChanged.emit()
+        self.codesChanged.emit()
+
+    def set_codes(self, codes: NDArray[np.float32] | None) -> None:
+        self.codes = codes
+        self.codesChanged.emit()
+
+    @property
+    def delta(self) -> float:
+        """The model's usual distance of an edit."""
+        return self.model.card.delta if self.model else 4.0
+
+    @property
+    def z(self) -> Code | None:
+        """The edited code (d,)."""
+        return None if self.face is None else self.moved(self.edit)
+
+    def moved(self, edit: Edit) -> Code:
+        """The current face's code under an edit (d,)."""
+        assert self.face is not None and self.model is not None
+        start = self.face.mu if edit.offset is None else self.face.mu + edit.offset
+        return latent.move(start, self.model.planes, edit.amounts).astype(np.float64)
+
+    def open_face(self, face: Face) -> None:
+        """Make a face the current one, without edit; one step of history."""
+        self._push(f"open {face.name}", face, Edit())
+
+    def preview(self, edit: Edit) -> None:
+        """Show an edit while it is being made; `commit` settles it."""
+        if self.face is not None:
+            self.edit = edit
+            self.editChanged.emit()
+
+    def commit(self, text: str, edit: Edit | None = None) -> None:
+        """Settle the edit (the previewed one unless given) as one step of history."""
+        edit = self.edit if edit is None else edit
+        if self.face is None:
+            return
+        if edit.same(self._settled[1]):
+            if not edit.same(self.edit):
+                self.preview(edit)
+            return
+        self._push(text, self.face, edit)
+
+    def reset(self) -> None:
+        """Back to the face as it was."""
+        self.commit("reset", Edit())
+
+    def _push(self, text: str, face: Face | None, edit: Edit) -> None:
+        self.undo_stack.push(_Change(self, text, self._settled, (face, edit)))
+
+    def _apply(self, face: Face | None, edit: Edit) -> None:
+        other = face is not self.face
+        self.face, self.edit = face, edit
+        self._settled = (face, edit)
+        if other:
+            self.faceChanged.emit()
+        self.editChanged.emit()
+        self.editCommitted.emit()

@@ -1,0 +1,163 @@
+"""Colours, spacing and the stylesheet: one accent, attribute colours that colour-blind eyes tell apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QGuiApplication, QPalette
+
+GRID = 8  # spacing unit in device-independent pixels
+
+# Okabe and Ito's set, reordered so that neighbours differ in lightness too.
+ATTRIBUTE_COLOURS = ("#56a8f5", "#f0943a", "#2fb58a", "#d884c0", "#e3cf4b", "#7f8cff", "#e2604f", "#9aa4b2")
+
+
+@dataclass(frozen=True)
+class Palette:
+    """One look; every widget and plot takes its colours from here."""
+
+    dark: bool
+    window: str
+    panel: str
+    raised: str
+    border: str
+    text: str
+    muted: str
+    accent: str
+    accent_text: str
+    good: str
+    warn: str
+    bad: str
+    plane: str
+
+
+DARK = Palette(
+    True, "#15171c", "#1d2027", "#282c35", "#343944", "#e8eaee", "#9aa1ad",
+    "#5b9bff", "#0b1220", "#42c595", "#f0b34a", "#ff7a70", "#42d6a4",
+)  # fmt: skip
+LIGHT = Palette(
+    False, "#f1f3f6", "#ffffff", "#eceff4", "#cfd5de", "#1b2028", "#5d6675",
+    "#1f66d6", "#ffffff", "#12805c", "#9a6400", "#c2362b", "#0d8a63",
+)  # fmt: skip
+
+
+def current() -> Palette:
+    """The palette that goes with the application's present colours."""
+    app = QGuiApplication.instance()
+    dark = True
+    if isinstance(app, QGuiApplication):
+        dark = app.palette().color(QPalette.ColorRole.Window).lightness() < 128
+    return DARK if dark else LIGHT
+
+
+def system() -> Palette:
+    """The palette that the desktop asks for; dark where it does not say."""
+    light = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Light
+    return LIGHT if light else DARK
+
+
+def attribute_colour(index: int) -> str:
+    """The colour of the k-th attribute, everywhere."""
+    return ATTRIBUTE_COLOURS[index % len(ATTRIBUTE_COLOURS)]
+
+
+def qt_palette(p: Palette) -> QPalette:
+    """The palette for Fusion."""
+    role = QPalette.ColorRole
+    palette = QPalette()
+    for key, colour in {
+        role.Window: p.window,
+        role.WindowText: p.text,
+        role.Base: p.panel,
+        role.AlternateBase: p.raised,
+        role.Text: p.text,
+        role.PlaceholderText: p.muted,
+        role.Button: p.raised,
+        role.ButtonText: p.text,
+        role.BrightText: p.bad,
+        role.ToolTipBase: p.raised,
+        role.ToolTipText: p.text,
+        role.Highlight: p.accent,
+        role.HighlightedText: p.accent_text,
+        role.Link: p.accent,
+        role.Light: p.border,
+        role.Midlight: p.border,
+        role.Mid: p.border,
+        role.Dark: p.border,
+        role.Shadow: "#000000",
+    }.items():
+        palette.setColor(key, QColor(colour))
+    for key in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, key, QColor(p.muted).darker(130 if p.dark else 80))
+    return palette
+
+
+def stylesheet(p: Palette) -> str:
+    """The application's stylesheet. Object names: see the widgets that set them."""
+    return f"""
+    * {{ font-size: 13px; }}
+    QMainWindow, QDialog {{ background: {p.window}; }}
+    QMainWindow::separator {{ background: {p.window}; width: {GRID}px; height: {GRID}px; }}
+    QMainWindow::separator:hover {{ background: {p.accent}; }}
+    QDockWidget {{ font-weight: 600; color: {p.muted}; titlebar-close-icon: none; }}
+    QDockWidget::title {{ background: {p.panel}; padding: 7px 12px; border: 1px solid {p.border};
+        border-bottom: none; border-top-left-radius: 6px; border-top-right-radius: 6px; }}
+    QWidget#panel {{ background: {p.panel}; border: 1px solid {p.border}; border-top: none;
+        border-bottom-left-radius: 6px; border-bottom-right-radius: 6px; }}
+    QWidget#topbar {{ background: {p.window}; }}
+    QLabel {{ background: transparent; }}
+    QLabel#brand {{ font-size: 15px; font-weight: 700; color: {p.text}; }}
+    QLabel#muted, QCheckBox#muted {{ color: {p.muted}; }}
+    QLabel#heading {{ color: {p.muted}; font-weight: 600; }}
+    QLabel#empty {{ color: {p.muted}; font-size: 14px; }}
+    QLabel#warning {{ color: {p.warn}; }}
+    QPushButton {{ background: {p.raised}; color: {p.text}; border: 1px solid {p.border};
+        border-radius: 5px; padding: 5px 12px; min-height: 18px; }}
+    QPushButton:hover {{ border-color: {p.accent}; }}
+    QPushButton:pressed {{ background: {p.border}; }}
+    QPushButton:focus {{ border-color: {p.accent}; }}
+    QPushButton:disabled {{ color: {p.muted}; background: {p.panel}; }}
+    QPushButton#primary {{ background: {p.accent}; color: {p.accent_text}; border-color: {p.accent};
+        font-weight: 600; }}
+    QPushButton#primary:disabled {{ background: {p.raised}; color: {p.muted}; border-color: {p.border}; }}
+    QPushButton#workspace {{ background: transparent; border: none; padding: 6px 14px; color: {p.muted};
+        border-radius: 6px; }}
+    QPushButton#workspace:hover {{ color: {p.text}; }}
+    QPushButton#workspace:checked {{ background: {p.raised}; color: {p.text}; font-weight: 700; }}
+    QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit {{ background: {p.raised}; color: {p.text};
+        border: 1px solid {p.border}; border-radius: 5px; padding: 3px 6px; min-height: 20px;
+        selection-background-color: {p.accent}; selection-color: {p.accent_text}; }}
+    QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {p.accent}; }}
+    QComboBox::drop-down {{ border: none; width: 20px; }}
+    QComboBox QAbstractItemView {{ background: {p.raised}; color: {p.text}; border: 1px solid {p.border};
+        selection-background-color: {p.accent}; selection-color: {p.accent_text}; }}
+    QListView, QTableView, QTreeView {{ background: {p.panel}; border: 1px solid {p.border};
+        border-radius: 5px; }}
+    QHeaderView::section {{ background: {p.raised}; color: {p.muted}; border: none; padding: 4px 8px; }}
+    QTabBar::tab {{ background: {p.window}; color: {p.muted}; padding: 6px 14px; border: none;
+        border-top-left-radius: 5px; border-top-right-radius: 5px; }}
+    QTabBar::tab:selected {{ background: {p.raised}; color: {p.text}; }}
+    QProgressBar {{ background: {p.raised}; border: none; border-radius: 4px; text-align: center;
+        color: {p.text}; min-height: 16px; max-height: 16px; }}
+    QProgressBar::chunk {{ background: {p.accent}; border-radius: 4px; }}
+    QStatusBar {{ background: {p.window}; color: {p.muted}; }}
+    QStatusBar::item {{ border: none; }}
+    QScrollArea, QScrollArea > QWidget > QWidget {{ background: transparent; border: none; }}
+    QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}
+    QScrollBar:horizontal {{ background: transparent; height: 10px; margin: 0; }}
+    QScrollBar::handle {{ background: {p.border}; border-radius: 4px; min-height: 24px; min-width: 24px; }}
+    QScrollBar::handle:hover {{ background: {p.muted}; }}
+    QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page {{
+        background: none; border: none; width: 0; height: 0; }}
+    QSlider::groove:horizontal {{ background: {p.border}; height: 4px; border-radius: 2px; }}
+    QSlider::sub-page:horizontal {{ background: {p.accent}; height: 4px; border-radius: 2px; }}
+    QSlider::handle:horizontal {{ background: {p.text}; width: 14px; margin: -5px 0; border-radius: 7px; }}
+    QToolTip {{ background: {p.raised}; color: {p.text}; border: 1px solid {p.border}; padding: 4px; }}
+    QMenuBar {{ background: {p.window}; color: {p.text}; }}
+    QMenuBar::item:selected, QMenu::item:selected {{ background: {p.accent}; color: {p.accent_text}; }}
+    QMenu {{ background: {p.raised}; color: {p.text}; border: 1px solid {p.border}; padding: 4px; }}
+    QMenu::item {{ padding: 5px 24px 5px 16px; border-radius: 4px; }}
+    QMenu::separator {{ height: 1px; background: {p.border}; margin: 4px 8px; }}
+    QSplitter::handle {{ background: transparent; }}
+    """
