@@ -1,0 +1,403 @@
+"""The faces' codes seen flat: coloured by an attribute, cut by its hyperplane, with the face as a handle.
+
+Wiring: construct with the `StudioState`; connect `faceActivated(int)`, the number of a face in
+`state.faces`, to whatever opens that face. Everything else goes through the state: a drag calls `preview`
+and its release `commit`. The panel listens to the state by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QStackedLayout,
+    QVBoxLayout,
+    QWidget,
+)
+
+from introvac_studio import theme
+from introvac_studio.state import Edit, StudioState
+from introvac_studio.widgets.pictures import scaled, whole_scale
+from introvac_studio.widgets.scatter_view import Group, ScatterView
+from trainer.errors import ModelError
+from trainer.latent import Line2, Projection, discriminant_projection, nearest_point, pca_projection
+
+MOVE = "move in latent space"
+_PCA = ""  # the mode's key; any other is an attribute
+_THUMBNAIL = 96
+
+
+class _Bubble(QFrame):
+    """The face under the pointer."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._room = parent
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setAutoFillBackground(True)
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self._picture, self._name = QLabel(), QLabel()
+        self._name.setMaximumWidth(2 * _THUMBNAIL)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 4)
+        layout.setSpacing(4)
+        layout.addWidget(self._picture, alignment=Qt.AlignmentFlag.AlignHCenter)
+        layout.addWidget(self._name, alignment=Qt.AlignmentFlag.AlignHCenter)
+        self.hide()
+
+    def show_face(self, image: NDArray[np.uint8] | None, name: str, at: QPoint) -> None:
+        """Show it beside a point of the parent, inside the parent."""
+        self._picture.setVisible(image is not None)
+        if image is not None:
+            ratio = self.devicePixelRatioF()
+            size = image.shape[0]
+            side = round(size * whole_scale(size, _THUMBNAIL * ratio) / ratio)
+            self._picture.setPixmap(scaled(image, min(side, _THUMBNAIL), ratio, smooth=side > _THUMBNAIL))
+        self._name.setText(self._name.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, 180))
+        self.adjustSize()
+        room = self._room.size()
+        x = at.x() + 14 if at.x() + 14 + self.width() <= room.width() else at.x() - 14 - self.width()
+        y = min(max(0, at.y() - self.height() // 2), max(0, room.height() - self.height()))
+        self.move(max(0, x), y)
+        self.show()
+        self.raise_()
+
+    @property
+    def name(self) -> str:
+        return self._name.text()
+
+
+class LatentPanel(QWidget):
+    """The latent view.
+
+    Signals:
+        faceActivated: the point of this face was clicked.
+    """
+
+    faceActivated = Signal(int)
+
+    def __init__(self, state: StudioState, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._state = state
+        self._projections: dict[str, Projection | ModelError] = {}
+        self._projection: Projection | None = None
+        self._drag: tuple[Edit, NDArray[np.float64]] | None = None  # the edit and its z when taken hold of
+        self._build()
+        state.modelChanged.connect(self._model_changed)
+        state.codesChanged.connect(self._codes_changed)
+        state.faceChanged.connect(self._face_changed)
+        state.editChanged.connect(self._show_face)
+        state.editCommitted.connect(self._edit_settled)
+        self._model_changed()
+        self._codes_changed()
+
+    def _build(self) -> None:
+        self.mode = QComboBox()
+        self.mode.setAccessibleName("what the axes show")
+        self.mode.setToolTip("Which plane of code space is drawn")
+        self.attribute = QComboBox()
+        self.attribute.setAccessibleName("attribute to colour by")
+        self.attribute.setToolTip("Attribute that colours the points and whose hyperplane is drawn")
+        for combo in (self.mode, self.attribute):
+            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            combo.setMinimumContentsLength(7)
+        self.scatter = ScatterView()
+        self.scatter.setAccessibleName("codes of the faces; arrow keys move the edited face")
+        self.bubble = _Bubble(self.scatter)
+        self.legend, self.share_text, self.plane_text = QLabel(), QLabel(), QLabel()
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        for label in (self.legend, self.share_text, self.plane_text):
+            label.setWordWrap(True)
+            label.setObjectName("muted")
+        self.plane_text.setObjectName("warning")
+        self.zoom_button = QPushButton("Zoom to plane")
+        self.zoom_button.setToolTip("Show the codes and the nearest part of the hyperplane")
+        self.fit_button = QPushButton("Fit")
+        self.fit_button.setToolTip("Show all codes and the current face")
+        self.fit_button.setAccessibleName("fit the view to the codes")
+        self.empty = QLabel()
+        self.empty.setObjectName("empty")
+        self.empty.setWordWrap(True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._lay_out()
+        self.mode.currentIndexChanged.connect(self._mode_changed)
+        self.attribute.currentIndexChanged.connect(self._attribute_changed)
+        self.scatter.hovered.connect(self._hover)
+        self.scatter.clicked.connect(self.faceActivated)
+        self.scatter.handleMoved.connect(self._drag_to)
+        self.scatter.handleReleased.connect(self._release)
+        self.scatter.handleCancelled.connect(self._cancel)
+        self.scatter.handleNudged.connect(self._nudge)
+        self.scatter.viewChanged.connect(self._tell_plane)
+        self.zoom_button.clicked.connect(self._zoom_to_plane)
+        self.fit_button.clicked.connect(self._fit)
+
+    def _lay_out(self) -> None:
+        top = QHBoxLayout()
+        top.setSpacing(theme.GRID)
+        top.addWidget(self.mode, 4)
+        top.addWidget(self.attribute, 3)
+        bottom = QHBoxLayout()
+        bottom.addWidget(self.share_text, 1)
+        bottom.addWidget(self.fit_button)
+        warning = QHBoxLayout()
+        warning.addWidget(self.plane_text, 1)
+        warning.addWidget(self.zoom_button)
+        self._plot = QWidget()
+        inner = QVBoxLayout(self._plot)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.setSpacing(theme.GRID)
+        inner.addLayout(top)
+        inner.addWidget(self.scatter, 1)
+        inner.addLayout(warning)
+        inner.addWidget(self.legend)
+        inner.addLayout(bottom)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(*[theme.GRID + theme.GRID // 2] * 4)
+        self._stack = QStackedLayout()
+        outer.addLayout(self._stack)
+        self._stack.addWidget(self.empty)
+        self._stack.addWidget(self._plot)
+
+    # What is chosen
+
+    def _model_changed(self) -> None:
+        """The attributes are those of another model."""
+        names = self._state.model.attributes if self._state.model else ()
+        for combo in (self.mode, self.attribute):
+            combo.blockSignals(True)
+            combo.clear()
+        for name in names:
+            self.mode.addItem(f"w/|w| {name}", name)
+            self.attribute.addItem(name, name)
+        self.mode.addItem("PCA", _PCA)
+        for combo in (self.mode, self.attribute):
+            combo.blockSignals(False)
+
+    @Slot()
+    def _mode_changed(self) -> None:
+        name = self.mode.currentData()
+        if name:
+            self.attribute.blockSignals(True)
+            self.attribute.setCurrentText(name)
+            self.attribute.blockSignals(False)
+        self._refresh()
+
+    @Slot()
+    def _attribute_changed(self) -> None:
+        self._show_points()
+        self._show_plane()
+
+    @Slot()
+    def _codes_changed(self) -> None:
+        self._projections.clear()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Another plane, or other codes: draw everything anew."""
+        self.scatter.drop_handle()
+        self._drag = None
+        self.bubble.hide()
+        found = self._find_projection()
+        if not isinstance(found, Projection):
+            self._projection = None
+            self.empty.setText(found)
+            self._stack.setCurrentWidget(self.empty)
+            return
+        self._projection = found
+        self._stack.setCurrentWidget(self._plot)
+        x, y = (
+            _titles(label, share) for label, share in zip(found.labels, found.explained or (), strict=True)
+        )
+        self.scatter.set_titles(x, y)
+        self._show_points()
+        self._show_face()
+        self._fit()
+        self._show_plane()
+
+    def _find_projection(self) -> Projection | str:
+        """The chosen plane, or what to do to get one."""
+        model, codes = self._state.model, self._state.codes
+        if model is None:
+            return "Open a model to see its latent space."
+        if self._state.faces is None and codes is None:
+            return "Choose faces on the left to see where their codes lie."
+        if codes is None:
+            return "The faces are being encoded; their codes appear here in a moment."
+        name = self.mode.currentData()
+        if name not in self._projections:
+            try:
+                self._projections[name] = (
+                    discriminant_projection(codes, model.planes, name) if name else pca_projection(codes)
+                )
+            except ModelError as error:
+                self._projections[name] = error
+        found = self._projections[name]
+        if isinstance(found, ModelError):
+            return (
+                f"No view of these {len(codes):,} codes: {found}.\nChoose more faces, or another attribute."
+            )
+        return found
+
+    # What is drawn
+
+    def _labels(self) -> NDArray[np.int8] | None:
+        """The chosen attribute's labels (N,) of the faces, where they have any."""
+        faces, codes, name = self._state.faces, self._state.codes, self.attribute.currentData()
+        if faces is None or codes is None or len(faces) != len(codes) or name not in faces.attributes:
+            return None
+        return faces.labels[:, faces.attributes.index(name)]
+
+    def _colour(self) -> str:
+        return theme.attribute_colour(max(0, self.attribute.currentIndex()))
+
+    def _show_points(self) -> None:
+        projection, codes = self._projection, self._state.codes
+        if projection is None or codes is None:
+            return
+        labels, muted, name = self._labels(), theme.current().muted, self.attribute.currentText()
+        if labels is None:
+            groups = [Group(np.arange(len(codes)), muted, 130)]
+            parts = [f'<span style="color:{muted}">●</span>&nbsp;no&nbsp;labels&nbsp;of&nbsp;{name}']
+        else:
+            with_it, without = np.flatnonzero(labels == 1), np.flatnonzero(labels != 1)
+            groups = [Group(without, muted, 110), Group(with_it, self._colour(), 190)]
+            parts = [
+                f'<span style="color:{self._colour()}">●</span>&nbsp;with&nbsp;{name}&nbsp;{len(with_it):,}',
+                f'<span style="color:{muted}">●</span>&nbsp;without&nbsp;{len(without):,}',
+            ]
+        parts.append(f'<span style="color:{theme.current().plane}"><b>|</b></span>&nbsp;hyperplane')
+        self.legend.setText(
+            " &nbsp; ".join(f'<span style="white-space:nowrap">{part}</span>' for part in parts)
+        )
+        self.scatter.set_points(projection.project(codes), groups)
+
+    def line(self) -> Line2 | None:
+        """The chosen attribute's hyperplane in the plotted plane; None where the two are parallel."""
+        name = self.attribute.currentData()
+        if self._projection is None or self._state.model is None or name is None:
+            return None
+        return self._projection.line(self._state.model.planes, name)
+
+    def _show_plane(self) -> None:
+        model, codes, name = self._state.model, self._state.codes, self.attribute.currentData()
+        if self._projection is None or model is None or codes is None or name is None:
+            return
+        self.scatter.set_line(self.line(), f"with {name}")
+        share = 100 * self._projection.share(model.planes, name)
+        digits = 0 if share > 99.95 or share == 0 else 1
+        self.share_text.setText(f"share of w in this plane {share:.{digits}f} %  ·  {len(codes):,} codes")
+        self.share_text.setToolTip(
+            f"|proj w|²/|w|² of {name}: how much of its direction this plane shows.\n"
+            "The rest of the logit does not change with a move in this plane."
+        )
+        self._tell_plane()
+
+    @Slot()
+    def _tell_plane(self) -> None:
+        """Say so where the hyperplane is out of sight."""
+        name, line = self.attribute.currentText(), self.line()
+        seen = self.scatter.plane_end_points() is not None
+        self.plane_text.setText(
+            "" if seen else f"{name}: the hyperplane is "
+            + ("outside this view." if line is not None else "parallel to this plane.")
+        )  # fmt: skip
+        self.plane_text.setVisible(not seen)
+        self.zoom_button.setVisible(not seen and line is not None)
+
+    @Slot()
+    def _zoom_to_plane(self) -> None:
+        line = self.line()
+        if line is not None:
+            middle = self.scatter.view().center()
+            self.scatter.fit([nearest_point(line, (middle.x(), middle.y()))])
+
+    @Slot()
+    def _fit(self) -> None:
+        self.scatter.fit()
+
+    # The face
+
+    @Slot()
+    def _face_changed(self) -> None:
+        self.scatter.drop_handle()
+        self._drag = None
+        self._show_face()
+
+    @Slot()
+    def _show_face(self) -> None:
+        face, z, projection = self._state.face, self._state.z, self._projection
+        if face is None or z is None or projection is None:
+            self.scatter.set_face(None, None)
+            return
+        (x0, y0), (x1, y1) = projection.project(np.stack([face.mu, z]))
+        self.scatter.set_face((float(x0), float(y0)), (float(x1), float(y1)))
+
+    @Slot()
+    def _edit_settled(self) -> None:
+        """Keep the handle in sight once an edit has settled."""
+        handle = self.scatter.handle
+        if self._projection is not None and handle is not None and not self.scatter.view().contains(*handle):
+            self._fit()
+
+    @Slot(float, float)
+    def _drag_to(self, x: float, y: float) -> None:
+        projection, z = self._projection, self._state.z
+        if projection is None or z is None:
+            return
+        if self._drag is None:
+            self._drag = (self._state.edit, z)
+        edit, start = self._drag
+        self._state.preview(_shifted(edit, projection.lift(np.array([x, y]) - projection.project(start))))
+
+    @Slot()
+    def _release(self) -> None:
+        if self._drag is not None:
+            self._drag = None
+            self._state.commit(MOVE)
+
+    @Slot()
+    def _cancel(self) -> None:
+        if self._drag is not None:
+            edit, self._drag = self._drag[0], None
+            self._state.preview(edit)
+
+    @Slot(float, float)
+    def _nudge(self, dx: float, dy: float) -> None:
+        if self._projection is not None:
+            self._state.commit(MOVE, _shifted(self._state.edit, self._projection.lift((dx, dy))))
+
+    # The mouse elsewhere
+
+    @Slot(int, QPoint)
+    def _hover(self, index: int, at: QPoint) -> None:
+        faces = self._state.faces
+        if index < 0 or faces is None or index >= len(faces):
+            self.bubble.hide()
+            return
+        self.bubble.show_face(faces.images[index], faces.names[index], at)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_stack"):
+            self._show_points()
+
+
+def _shifted(edit: Edit, by: NDArray[np.float64]) -> Edit:
+    """The edit with a further displacement (d,) in code space."""
+    return replace(edit, offset=by if edit.offset is None else edit.offset + by)
+
+
+def _titles(label: str, share: float) -> tuple[str, ...]:
+    """An axis title in several lengths; lengths in code space are in units of the prior's sigma."""
+    short = f"{label.split(' ', maxsplit=1)[0]} (σ)"
+    text = f"signed {label}" if label.startswith("distance") else label
+    return (f"{text} (σ)  ·  {100 * share:.0f} % of variance", f"{text} (σ)", f"{label} (σ)", short)

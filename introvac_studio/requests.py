@@ -1,0 +1,102 @@
+"""What panels ask for and workers answer: frozen messages, free of torch and of widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class SamplingRequest:
+    """Draw codes with wanted attributes and decode them.
+
+    Attributes:
+        model_path: the model file.
+        stamp: of the opening that asked; see `state.ModelInfo`.
+        wants: attribute -> True for yes, False for no; an attribute left out is open.
+        count: faces to accept.
+        accept: P that each wanted attribute must reach.
+        recipe: a name in `trainer.sampling.RECIPES`.
+        step_size: alpha, or None for the recipe's.
+        steps: steps a chain, or None for the recipe's.
+        seed: decides all noise.
+        device: as `trainer.device.resolve` takes it.
+    """
+
+    model_path: Path
+    stamp: int
+    wants: Mapping[str, bool]
+    count: int
+    accept: float
+    recipe: str
+    step_size: float | None
+    steps: int | None
+    seed: int
+    device: str = "auto"
+
+
+@dataclass(frozen=True, eq=False)
+class SampledBatch:
+    """Accepted faces as they come, n of them.
+
+    Attributes:
+        request: the very object that asked; tells stale answers apart.
+        z: (n, d) float32.
+        images: (n, S, S, 3).
+        logits: (n, K+1).
+        draws: (n,) number of each face's chain: with the seed it gives the code back.
+        drawn_total: draws up to and with the last face.
+        accepted_total: those accepted.
+    """
+
+    request: SamplingRequest
+    z: NDArray[np.float32]
+    images: Picture
+    logits: NDArray[np.float32]
+    draws: NDArray[np.int64]
+    drawn_total: int
+    accepted_total: int
+
+
+@dataclass(frozen=True, eq=False)
+class SamplingEnd:
+    """How a request ended: complete, cancelled, or with an `error` that a user can act on."""
+
+    request: SamplingRequest
+    drawn: int
+    accepted: int
+    cancelled: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """A table of pictures (S, S, 3), all of one size; None leaves a gap."""
+
+    rows: tuple[tuple[Picture | None, ...], ...]
+    row_labels: tuple[str, ...] = ()
+    column_labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ExportJob:
+    """Pictures to export, decoded already.
+
+    Attributes:
+        sheets: layout -> its table; layouts are the keys of `introvac_studio.export_dialog.LAYOUTS`:
+            "triplets" (three rows: original, reconstruction, edited; a column a face), "strip" (a column
+            a delta, a row a face), "gallery" (all pictures in one row). Only those given are offered.
+        recipe: JSON-able: `model` and `model_name`, `z` (codes as lists), `deltas`, `seed` ...
+        name: suggested file name without suffix.
+    """
+
+    sheets: Mapping[str, Sheet]
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    name: str = "faces"

@@ -1,0 +1,157 @@
+"""The thread that draws codes for wanted attributes and decodes them.
+
+Wiring: `panel.requested -> thread.submit`, `panel.cancelRequested -> thread.cancel`,
+`thread.batchReady -> panel.add_batch`, `thread.progressed -> panel.show_progress`,
+`thread.finished_ -> panel.end`; call `close()` before the window goes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QObject, QThread, Signal, Slot
+
+from introvac_studio.requests import SampledBatch, SamplingEnd, SamplingRequest
+from trainer import sampling
+from trainer.errors import Cancelled, IntroVACError
+
+if TYPE_CHECKING:
+    from trainer.codec import Codec
+
+CHUNK = 16  # faces decoded and shown at once
+
+_log = logging.getLogger(__name__)
+
+
+class SamplingThread(QThread):
+    """Serves one request at a time; a newer one takes the place of the one that runs.
+
+    It keeps its own copy of the model, and opens it again when path, stamp or device change.
+
+    Signals:
+        batchReady: a `SampledBatch` of at most 16 accepted faces.
+        progressed: faces accepted, codes drawn, of the request that runs.
+        finished_: a `SamplingEnd`; also when cancelled, replaced or failed.
+    """
+
+    batchReady = Signal(object)
+    progressed = Signal(int, int)
+    finished_ = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._changed = threading.Condition()
+        self._next: SamplingRequest | None = None
+        self._current: SamplingRequest | None = None
+        self._closing = False
+        self._codec: Codec | None = None
+        self._opened: tuple[Path, int, str] | None = None
+
+    @Slot(object)
+    def submit(self, request: SamplingRequest) -> None:
+        """Serve this request as soon as can be; a running one is cancelled and keeps what it has."""
+        with self._changed:
+            if self._closing:
+                return
+            self._next, self._current = request, None
+            self._changed.notify()
+        if not self.isRunning():
+            self.start()
+
+    @Slot()
+    def cancel(self) -> None:
+        """Stop what runs and forget what waits."""
+        with self._changed:
+            forgotten, self._next, self._current = self._next, None, None
+        if forgotten is not None:
+            self.finished_.emit(SamplingEnd(forgotten, 0, 0, cancelled=True))
+
+    def close(self) -> None:
+        """Stop, and wait until the thread has ended."""
+        with self._changed:
+            self._closing = True
+            self._next = self._current = None
+            self._changed.notify()
+        self.wait()
+
+    def run(self) -> None:
+        """Serve requests until closed."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or self._next is not None)
+                request, self._next = self._next, None
+                self._current = request
+            if request is None:
+                return
+            self.finished_.emit(self._serve(request))
+
+    def _serve(self, request: SamplingRequest) -> SamplingEnd:
+        drawn = accepted = 0
+        cancelled, error = False, ""
+        try:
+            codec = self._open(request)
+            for batch in self._batches(codec, request):
+                drawn, accepted = batch.drawn_total, batch.accepted_total
+                if len(batch.images):
+                    self.batchReady.emit(batch)
+                self.progressed.emit(accepted, drawn)
+        except Cancelled:
+            cancelled = True
+        except IntroVACError as problem:
+            error = str(problem)
+        except Exception as problem:
+            _log.exception("sampling failed")
+            error = f"Sampling failed: {type(problem).__name__}: {problem}"
+        return SamplingEnd(request, drawn, accepted, cancelled, error)
+
+    def _open(self, request: SamplingRequest) -> Codec:
+        from trainer.codec import Codec
+
+        wanted = (request.model_path, request.stamp, request.device)
+        if self._codec is None or self._opened != wanted:
+            self._codec = self._opened = None
+            self._codec, self._opened = Codec(request.model_path, request.device), wanted
+        return self._codec
+
+    def _batches(self, codec: Codec, request: SamplingRequest) -> Iterator[SampledBatch]:
+        """Accepted rows in chunks; one without rows tells of draws that were all rejected."""
+
+        def stopped() -> bool:
+            return self._current is not request
+
+        target = sampling.Target(request.wants)
+        plan = sampling.schedule(
+            codec.planes, target, request.recipe, step_size=request.step_size, steps=request.steps
+        )
+        drawn = accepted = 0
+        for batch in sampling.generate(
+            codec.planes,
+            target,
+            request.count,
+            step_size=plan.step_size,
+            steps=plan.steps,
+            seed=request.seed,
+            accept=request.accept,
+            cancelled=stopped,
+        ):
+            rows = np.flatnonzero(batch.accepted)
+            for start in range(0, max(len(rows), 1), CHUNK):
+                if stopped():
+                    raise Cancelled("sampling was stopped")
+                part = rows[start : start + CHUNK]
+                last = start + CHUNK >= len(rows)
+                yield SampledBatch(
+                    request,
+                    batch.z[part],
+                    codec.decode(batch.z[part]),
+                    batch.logits[part],
+                    drawn + part.astype(np.int64),
+                    batch.drawn_total if last else drawn + int(part[-1]) + 1,
+                    accepted + start + len(part),
+                )
+            drawn, accepted = batch.drawn_total, batch.accepted_total
