@@ -36,7 +36,7 @@ from introvac_studio.requests import ExportJob, Picture, Sheet
 from introvac_studio.settings import Settings
 from introvac_studio.widgets.pictures import to_qimage
 from trainer import grid
-from trainer.errors import IntroVACError
+from trainer.errors import DataError, IntroVACError
 
 FILTERS = {".png": "PNG (*.png)", ".jpg": "JPEG (*.jpg *.jpeg)", ".webp": "WebP (*.webp)"}
 BACKGROUNDS = {"white": (255, 255, 255), "dark": (24, 26, 32), "black": (0, 0, 0)}
@@ -98,7 +98,7 @@ class _Preview(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QColor(theme.current().border))
-        painter.setBrush(QColor(theme.current().panel))
+        painter.setBrush(QColor(theme.current().raised))
         painter.drawRoundedRect(self.rect().adjusted(0, 0, -1, -1), 6, 6)
         if self._image.isNull():
             return
@@ -257,18 +257,16 @@ class ExportDialog(QDialog):
         )
         self.preview.set_image(to_qimage(np.asarray(self._picture)) if self._picture else QImage())
 
-    def _compose(self) -> Image.Image | None:
+    def _compose(self) -> Image.Image:
         sheet = self._job.sheets.get(self.layout_key)
         pictures = [cell for row in sheet.rows for cell in row if cell is not None] if sheet else []
         if sheet is None or not pictures:
-            self._say("There are no pictures to export.", bad=True)
-            return None
+            raise DataError("There are no pictures to export.")
         style = self.style_options
         cells = len(sheet.rows) * max(len(row) for row in sheet.rows)
         pixels = cells * (pictures[0].shape[0] * style.scale + style.padding) ** 2
         if pixels > _MEGAPIXELS * 1_000_000:
-            self._say(f"Too large: {pixels / 1e6:,.0f} megapixels. Lower the scale.", bad=True)
-            return None
+            raise DataError(f"Too large: {pixels / 1e6:,.0f} megapixels. Lower the scale.")
         return compose(self.layout_key, sheet, style)
 
     def _say(self, text: str, bad: bool = False) -> None:

@@ -77,6 +77,7 @@ class GeneratePanel(QWidget):
         self.progress = QProgressBar()
         self.progress.setAccessibleName("faces accepted")
         self.progress.setTextVisible(False)
+        self.progress.setMaximumWidth(240)
         self.gallery = Gallery(_HOW_TO)
         self.gallery.set_thumbnail_size(112)
         self._lay_out()
@@ -174,16 +175,16 @@ class GeneratePanel(QWidget):
         self._draws.extend(int(i) for i in batch.draws)
         self._tell()
 
-    @Slot(int, int)
-    def show_progress(self, accepted: int, drawn: int) -> None:
+    @Slot(object, int, int)
+    def show_progress(self, request: SamplingRequest, accepted: int, drawn: int) -> None:
         """How many were accepted of how many drawn, and the time left."""
-        if self._request is None or not self._running:
+        if request is not self._request or not self._running:
             return
-        self.progress.setValue(min(accepted, self._request.count))
+        self.progress.setValue(min(accepted, request.count))
         left = ""
-        if 0 < accepted < self._request.count:
+        if 0 < accepted < request.count:
             spent = time.monotonic() - self._started
-            left = f"  ·  {_duration(spent / accepted * (self._request.count - accepted))} left"
+            left = f"  ·  {_duration(spent / accepted * (request.count - accepted))} left"
         self.status.setText(_rate(accepted, drawn) + left)
 
     @Slot(object)

@@ -172,6 +172,8 @@ class LatentPanel(QWidget):
     def _model_changed(self) -> None:
         """The attributes are those of another model."""
         names = self._state.model.attributes if self._state.model else ()
+        self._projection, self._drag = None, None
+        self._projections.clear()
         for combo in (self.mode, self.attribute):
             combo.blockSignals(True)
             combo.clear()
@@ -274,7 +276,7 @@ class LatentPanel(QWidget):
                 f'<span style="color:{self._colour()}">●</span>&nbsp;with&nbsp;{name}&nbsp;{len(with_it):,}',
                 f'<span style="color:{muted}">●</span>&nbsp;without&nbsp;{len(without):,}',
             ]
-        parts.append(f'<span style="color:{theme.current().plane}"><b>|</b></span>&nbsp;hyperplane')
+        parts.append(f'<span style="color:{theme.current().plane}">┃</span>hyperplane')
         self.legend.setText(
             " &nbsp; ".join(f'<span style="white-space:nowrap">{part}</span>' for part in parts)
         )
@@ -294,7 +296,9 @@ class LatentPanel(QWidget):
         self.scatter.set_line(self.line(), f"with {name}")
         share = 100 * self._projection.share(model.planes, name)
         digits = 0 if share > 99.95 or share == 0 else 1
-        self.share_text.setText(f"share of w in this plane {share:.{digits}f} %  ·  {len(codes):,} codes")
+        self.share_text.setText(
+            f"share of w in this plane {share:.{digits}f} %  ·  {len(codes):,}\u00a0codes"
+        )
         self.share_text.setToolTip(
             f"|proj w|²/|w|² of {name}: how much of its direction this plane shows.\n"
             "The rest of the logit does not change with a move in this plane."
@@ -367,8 +371,8 @@ class LatentPanel(QWidget):
     @Slot()
     def _cancel(self) -> None:
         if self._drag is not None:
-            edit, self._drag = self._drag[0], None
-            self._state.preview(edit)
+            self._drag = None
+            self._state.discard_preview()
 
     @Slot(float, float)
     def _nudge(self, dx: float, dy: float) -> None:

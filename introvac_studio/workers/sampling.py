@@ -35,12 +35,12 @@ class SamplingThread(QThread):
 
     Signals:
         batchReady: a `SampledBatch` of at most 16 accepted faces.
-        progressed: faces accepted, codes drawn, of the request that runs.
+        progressed: the request, its faces accepted, and codes drawn for it.
         finished_: a `SamplingEnd`; also when cancelled, replaced or failed.
     """
 
     batchReady = Signal(object)
-    progressed = Signal(int, int)
+    progressed = Signal(object, int, int)
     finished_ = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -58,8 +58,9 @@ class SamplingThread(QThread):
         with self._changed:
             if self._closing:
                 return
-            self._next, self._current = request, None
+            replaced, self._next, self._current = self._next, request, None
             self._changed.notify()
+        self._drop(replaced)
         if not self.isRunning():
             self.start()
 
@@ -68,8 +69,12 @@ class SamplingThread(QThread):
         """Stop what runs and forget what waits."""
         with self._changed:
             forgotten, self._next, self._current = self._next, None, None
-        if forgotten is not None:
-            self.finished_.emit(SamplingEnd(forgotten, 0, 0, cancelled=True))
+        self._drop(forgotten)
+
+    def _drop(self, request: SamplingRequest | None) -> None:
+        """Say that a request has ended before it began."""
+        if request is not None:
+            self.finished_.emit(SamplingEnd(request, 0, 0, cancelled=True))
 
     def close(self) -> None:
         """Stop, and wait until the thread has ended."""
@@ -99,7 +104,7 @@ class SamplingThread(QThread):
                 drawn, accepted = batch.drawn_total, batch.accepted_total
                 if len(batch.images):
                     self.batchReady.emit(batch)
-                self.progressed.emit(accepted, drawn)
+                self.progressed.emit(request, accepted, drawn)
         except Cancelled:
             cancelled = True
         except IntroVACError as problem:
