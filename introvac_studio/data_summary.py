@@ -1,0 +1,82 @@
+"""What is known about a data set before a run, and what was chosen from it; numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """What a run trains on, in the words of the command line."""
+
+    data: str = "avatars:4000"
+    attributes: tuple[str, ...] = ("Eyeglasses", "FacialHair")
+    derive: tuple[str, ...] = ()
+    subset: str = "none"
+
+    @property
+    def kind(self) -> str:
+        """`avatars`, `celeba`, `folder` or `cache`."""
+        kind = self.data.partition(":")[0]
+        return kind if kind in ("avatars", "celeba", "folder") else "cache"
+
+    @property
+    def title(self) -> str:
+        """A few words for a line of text."""
+        kind, _, rest = self.data.partition(":")
+        if kind == "avatars":
+            count = rest.partition(":")[0] or "8000"
+            return f"Avatars · {int(count):,} faces" if count.isdigit() else "Avatars"
+        if self.kind == "cache":
+            return f"Cache · {Path(self.data).name}"
+        return f"{'CelebA' if kind == 'celeba' else 'Folder'} · {Path(rest).name}"
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """What to look at: a choice, prepared at a size. `crop` None means the data's own."""
+
+    choice: DataChoice
+    image_size: int = 64
+    crop: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class DataSummary:
+    """Counts and examples of a data set.
+
+    Attributes:
+        request: what was asked.
+        size, crop: as prepared; a cache's own.
+        images: N, pictures of all splits.
+        attributes: A names, the derived ones too.
+        counts: A numbers of pictures, over all splits.
+        splits: pictures by split, before the subset.
+        selected: pictures by split, after it; empty when nothing can be selected.
+        chosen: K names of the selection.
+        together: (K, K) co-occurrence on the selected training pictures.
+        examples: (n, S, S, 3) uint8, and their `names`.
+        skipped: (name, reason) of pictures that cannot be used.
+        problem: why nothing can be selected, or empty.
+    """
+
+    request: DataRequest
+    size: int
+    crop: str
+    images: int
+    attributes: tuple[str, ...]
+    counts: tuple[int, ...]
+    splits: Mapping[str, int]
+    selected: Mapping[str, int]
+    chosen: tuple[str, ...]
+    together: NDArray[np.int64]
+    examples: NDArray[np.uint8]
+    skipped: tuple[tuple[str, str], ...] = ()
+    problem: str = ""
+    names: tuple[str, ...] = ()

@@ -1,0 +1,107 @@
+"""Growing curves: appended to for ever, smoothed as they grow, thinned for the screen. No Qt."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+MAX_POINTS = 500
+_BLOCK = 64  # points smoothed at once
+
+
+class Curve:
+    """One named series over steps, in arrays that double when full."""
+
+    def __init__(self) -> None:
+        self._data = np.empty((4, 256))  # step, epoch, value, sum of the smoothing
+        self._count = 0
+        self._weight = 0.0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, steps: Array, epochs: Array, values: Array) -> None:
+        """Add points in order of step; those that are not finite are left out."""
+        good = np.isfinite(values)
+        new = np.stack((steps, epochs, values))[:, good]
+        start, end = self._count, self._count + new.shape[1]
+        while end > self._data.shape[1]:
+            self._data = np.concatenate((self._data, np.empty_like(self._data)), axis=1)
+        self._data[:3, start:end] = new
+        self._count = end
+        self._smooth(start)
+
+    def truncate(self, step: int) -> None:
+        """Drop the points after a step."""
+        self._count = int(np.searchsorted(self.steps, step, side="right"))
+
+    def set_weight(self, weight: float) -> None:
+        """How much of the past a smoothed point keeps, 0 to below 1."""
+        if weight != self._weight:
+            self._weight = weight
+            self._smooth(0)
+
+    @property
+    def steps(self) -> Array:
+        return self._data[0, : self._count]
+
+    @property
+    def epochs(self) -> Array:
+        return self._data[1, : self._count]
+
+    @property
+    def raw(self) -> Array:
+        return self._data[2, : self._count]
+
+    def smooth(self) -> Array:
+        """The exponential moving average, corrected for its short past at the beginning."""
+        if not self._weight:
+            return self.raw
+        ages = np.arange(1, self._count + 1)
+        return self._data[3, : self._count] / -np.expm1(ages * np.log(self._weight))
+
+    def _smooth(self, start: int) -> None:
+        """Continue s[i] = w s[i - 1] + (1 - w) x[i] from `start`, a block at a time."""
+        w, values, sums = self._weight, self.raw, self._data[3]
+        if not w or start >= self._count:
+            return
+        powers = w ** np.arange(_BLOCK + 1)
+        lag = np.subtract.outer(np.arange(_BLOCK), np.arange(_BLOCK))
+        kernel = (1 - w) * np.where(lag >= 0, powers[np.maximum(lag, 0)], 0.0)
+        carry = sums[start - 1] if start else 0.0
+        for i in range(start, self._count, _BLOCK):
+            part = values[i : i + _BLOCK]
+            n = len(part)
+            sums[i : i + n] = kernel[:n, :n] @ part + powers[1 : n + 1] * carry
+            carry = sums[i + n - 1]
+
+
+def decimate(x: Array, y: Array, limit: int = MAX_POINTS) -> tuple[Array, Array]:
+    """At most `limit` points that keep every bin's least and greatest, and both ends.
+
+    Args:
+        x, y: n points, x ascending.
+        limit: at least 4.
+    """
+    if len(x) <= limit:
+        return x, y
+    bins = (limit - 2) // 2
+    width = -(-len(y) // bins)
+    whole = len(y) // width
+    blocks = y[: whole * width].reshape(whole, width)
+    base = np.arange(whole) * width
+    kept = [base + blocks.argmin(axis=1), base + blocks.argmax(axis=1)]
+    if whole * width < len(y):
+        rest = y[whole * width :]
+        kept.append(whole * width + np.array([rest.argmin(), rest.argmax()]))
+    index = np.unique(np.concatenate([[0], *kept, [len(y) - 1]]))
+    return x[index], y[index]
+
+
+def visible(x: Array, y: Array, low: float, high: float) -> tuple[Array, Array]:
+    """The points with low <= x <= high, and one more on either side so that lines reach the edge."""
+    start = max(int(np.searchsorted(x, low)) - 1, 0)
+    end = int(np.searchsorted(x, high, side="right")) + 1
+    return x[start:end], y[start:end]
