@@ -273,10 +273,10 @@ class LatentPanel(QWidget):
             with_it, without = np.flatnonzero(labels == 1), np.flatnonzero(labels != 1)
             groups = [Group(without, muted, 110), Group(with_it, self._colour(), 190)]
             parts = [
-                f'<span style="color:{self._colour()}">●</span>&nbsp;with&nbsp;{name}&nbsp;{len(with_it):,}',
+                f'<span style="color:{self._colour()}">●</span>&nbsp;with&nbsp;{len(with_it):,}',
                 f'<span style="color:{muted}">●</span>&nbsp;without&nbsp;{len(without):,}',
             ]
-        parts.append(f'<span style="color:{theme.current().plane}">┃</span>hyperplane')
+        parts.append(f'<span style="color:{theme.current().plane}">┃</span>&nbsp;hyperplane')
         self.legend.setText(
             " &nbsp; ".join(f'<span style="white-space:nowrap">{part}</span>' for part in parts)
         )

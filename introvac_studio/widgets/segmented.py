@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
 _STYLE = """
 QPushButton { border-radius: 0; padding: 3px 10px; min-height: 18px; margin-left: -1px; }
 QPushButton:checked { background: palette(highlight); color: palette(highlighted-text);
-    border-color: palette(highlight); font-weight: 600; }
+    border-color: palette(highlight); }
 QPushButton[end="first"] { border-top-left-radius: 5px; border-bottom-left-radius: 5px; margin-left: 0; }
 QPushButton[end="last"] { border-top-right-radius: 5px; border-bottom-right-radius: 5px; }
 """

@@ -208,7 +208,7 @@ def test_that_hovering_shows_the_face_and_a_click_opens_it(panel, state, qtbot) 
 def test_that_the_legend_counts_the_labels(panel, state) -> None:
     with_it = int(state.faces.labels[:, 1].sum())
     panel.attribute.setCurrentText("FacialHair")
-    assert f"FacialHair&nbsp;{with_it}" in panel.legend.text()
+    assert f">&nbsp;with&nbsp;{with_it}<" in panel.legend.text()
     assert f"without&nbsp;{COUNT - with_it}" in panel.legend.text()
 
 
