@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from PySide6.QtCore import QByteArray, QSettings
 
@@ -21,7 +21,7 @@ class Settings:
         try:
             if kind is bool and isinstance(value, str):
                 return kind(value.lower() == "true")
-            return kind(value)  # type: ignore[arg-type]
+            return kind(cast(Any, value))
         except (TypeError, ValueError):
             return default
 

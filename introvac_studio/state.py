@@ -25,7 +25,7 @@ Code = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ModelInfo:
-    """The open model, as far as a screen needs it. `stamp` numbers openings: answers to older ones are stale."""
+    """The open model, as far as a screen needs it; answers that carry an older `stamp` are stale."""
 
     stamp: int
     path: Path
@@ -117,6 +117,9 @@ class StudioState(QObject):
         faceChanged: another current face.
         editChanged: the edit differs, during a drag too.
         editCommitted: the edit is settled: a drag was released, or history moved.
+
+    `revision` counts everything that changes the edited code, and `face_revision` is its value when
+    the current face came: a picture asked for at an earlier revision is stale.
     """
 
     modelChanged = Signal()
@@ -134,6 +137,8 @@ class StudioState(QObject):
         self.edit = Edit()
         self.faces: FaceSet | None = None
         self.codes: NDArray[np.float32] | None = None
+        self.revision = 0
+        self.face_revision = 0
         self._settled: tuple[Face | None, Edit] = (None, self.edit)
 
     def set_model(self, model: ModelInfo | None) -> None:
@@ -141,6 +146,8 @@ class StudioState(QObject):
         self.model, self.codes, self.faces = model, None, None
         self.face, self.edit = None, Edit()
         self._settled = (None, self.edit)
+        self.revision += 1
+        self.face_revision = self.revision
         self.modelChanged.emit()
         self.facesChanged.emit()
         self.codesChanged.emit()
@@ -181,6 +188,7 @@ class StudioState(QObject):
         """Show an edit while it is being made; `commit` settles it."""
         if self.face is not None:
             self.edit = edit
+            self.revision += 1
             self.editChanged.emit()
 
     def commit(self, text: str, edit: Edit | None = None) -> None:
@@ -189,10 +197,15 @@ class StudioState(QObject):
         if self.face is None:
             return
         if edit.same(self._settled[1]):
-            if not edit.same(self.edit):
-                self.preview(edit)
+            self.discard_preview()
             return
         self._push(text, self.face, edit)
+
+    def discard_preview(self) -> None:
+        """Give up an unsettled edit."""
+        if self.face is not None and self.edit is not self._settled[1]:
+            self.preview(self._settled[1])
+            self.editCommitted.emit()
 
     def reset(self) -> None:
         """Back to the face as it was."""
@@ -205,7 +218,9 @@ class StudioState(QObject):
         other = face is not self.face
         self.face, self.edit = face, edit
         self._settled = (face, edit)
+        self.revision += 1
         if other:
+            self.face_revision = self.revision
             self.faceChanged.emit()
         self.editChanged.emit()
         self.editCommitted.emit()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
 
+from introvac_studio import resources
+
 GRID = 8  # spacing unit in device-independent pixels
 
 # Okabe and Ito's set, reordered so that neighbours differ in lightness too.
@@ -95,6 +97,8 @@ def qt_palette(p: Palette) -> QPalette:
 
 def stylesheet(p: Palette) -> str:
     """The application's stylesheet. Object names: see the widgets that set them."""
+    tone = "dark" if p.dark else "light"
+    down, up = (resources.path(f"{way}-{tone}.svg").as_posix() for way in ("down", "up"))
     return f"""
     * {{ font-size: 13px; }}
     QMainWindow, QDialog {{ background: {p.window}; }}
@@ -121,15 +125,24 @@ def stylesheet(p: Palette) -> str:
     QPushButton#primary {{ background: {p.accent}; color: {p.accent_text}; border-color: {p.accent};
         font-weight: 600; }}
     QPushButton#primary:disabled {{ background: {p.raised}; color: {p.muted}; border-color: {p.border}; }}
-    QPushButton#workspace {{ background: transparent; border: none; padding: 6px 14px; color: {p.muted};
-        border-radius: 6px; }}
+    QPushButton#workspace {{ background: transparent; border: none; padding: 5px 14px; color: {p.muted};
+        border-radius: 6px; font-weight: 600; }}
     QPushButton#workspace:hover {{ color: {p.text}; }}
-    QPushButton#workspace:checked {{ background: {p.raised}; color: {p.text}; font-weight: 700; }}
+    QPushButton#workspace:checked {{ background: {p.raised}; color: {p.text}; }}
     QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit {{ background: {p.raised}; color: {p.text};
         border: 1px solid {p.border}; border-radius: 5px; padding: 3px 6px; min-height: 20px;
         selection-background-color: {p.accent}; selection-color: {p.accent_text}; }}
     QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {p.accent}; }}
-    QComboBox::drop-down {{ border: none; width: 20px; }}
+    QComboBox::drop-down {{ border: none; width: 22px; }}
+    QComboBox::down-arrow {{ image: url("{down}"); width: 12px; height: 12px; }}
+    QSpinBox::up-button, QDoubleSpinBox::up-button {{ subcontrol-origin: border; border: none; width: 18px;
+        subcontrol-position: top right; }}
+    QSpinBox::down-button, QDoubleSpinBox::down-button {{ subcontrol-origin: border; border: none;
+        width: 18px; subcontrol-position: bottom right; }}
+    QSpinBox::up-arrow, QDoubleSpinBox::up-arrow {{ image: url("{up}"); width: 10px; height: 10px; }}
+    QSpinBox::down-arrow, QDoubleSpinBox::down-arrow {{ image: url("{down}"); width: 10px; height: 10px; }}
+    QPushButton::menu-indicator {{ image: url("{down}"); width: 12px; height: 12px;
+        subcontrol-position: right center; right: 8px; }}
     QComboBox QAbstractItemView {{ background: {p.raised}; color: {p.text}; border: 1px solid {p.border};
         selection-background-color: {p.accent}; selection-color: {p.accent_text}; }}
     QListView, QTableView, QTreeView {{ background: {p.panel}; border: 1px solid {p.border};
@@ -154,7 +167,8 @@ def stylesheet(p: Palette) -> str:
     QSlider::sub-page:horizontal {{ background: {p.accent}; height: 4px; border-radius: 2px; }}
     QSlider::handle:horizontal {{ background: {p.text}; width: 14px; margin: -5px 0; border-radius: 7px; }}
     QToolTip {{ background: {p.raised}; color: {p.text}; border: 1px solid {p.border}; padding: 4px; }}
-    QMenuBar {{ background: {p.window}; color: {p.text}; }}
+    QMenuBar {{ background: transparent; color: {p.muted}; }}
+    QMenuBar::item {{ padding: 5px 8px; border-radius: 4px; background: transparent; }}
     QMenuBar::item:selected, QMenu::item:selected {{ background: {p.accent}; color: {p.accent_text}; }}
     QMenu {{ background: {p.raised}; color: {p.text}; border: 1px solid {p.border}; padding: 4px; }}
     QMenu::item {{ padding: 5px 24px 5px 16px; border-radius: 4px; }}

@@ -172,6 +172,14 @@ def save_state(path: Path, model: IntroVAC, optimisers: Optimisers, progress: di
     _write(path, tensors, header)
 
 
+def _match_layout(optimiser: torch.optim.Optimizer) -> None:
+    """Lay the moments out in memory as their weights are: fused Adam walks both by position."""
+    for parameter, slots in optimiser.state.items():
+        for slot, value in slots.items():
+            if value.shape == parameter.shape:
+                slots[slot] = torch.empty_like(parameter).copy_(value)
+
+
 def load_state(path: Path, model: IntroVAC, optimisers: Optimisers) -> dict[str, Any]:
     """Put a resume file's weights and moments in place; returns its `progress`.
 
@@ -189,6 +197,7 @@ def load_state(path: Path, model: IntroVAC, optimisers: Optimisers) -> dict[str,
                     _, _, index, slot = key.split(".")
                     state.setdefault(int(index), {})[slot] = value
             optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
+            _match_layout(optimiser)
         return dict(header["progress"])
     except (RuntimeError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path}: does not fit this run's model ({error})") from error

@@ -198,7 +198,7 @@ class Trainer:
     @property
     def epoch(self) -> int:
         """Whole passes begun, from 1."""
-        return min(self.step // self.steps_per_epoch, self.config.optim.epochs - 1) + 1
+        return max(self.step - 1, 0) // self.steps_per_epoch + 1
 
     def _at(self) -> dict[str, Any]:
         return {"step": self.step, "epoch": self.epoch}

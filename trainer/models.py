@@ -45,7 +45,7 @@ class ResidualBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """q(z|x) = N(mu(x), diag sigma^2(x)): (N, 3, S, S) in [0, 1] to mu and log sigma^2, each (N, d) float32."""
+    """q(z|x) = N(mu(x), diag sigma^2(x)): (N, 3, S, S) in [0, 1] to mu and log sigma^2, each (N, d)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class Decoder(nn.Module):
 
 
 class AttributeClassifier(nn.Linear):
-    """C: linear logits (N, K + 1) of a code (N, d); the last is `fake`. p(y|z) = prod_k Bernoulli(sigmoid)."""
+    """C: linear logits (N, K + 1) of codes (N, d), `fake` last; p(y|z) = prod_k Bernoulli(sigmoid)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config.latent_dim, len(config.attributes) + 1, bias=config.classifier_bias)

@@ -1,0 +1,67 @@
+"""What an export shows: the paper's triplets and strips over delta, for the current face and its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from introvac_studio.requests import ExportJob, Sheet
+from introvac_studio.state import Edit, Face, Image, ModelInfo
+from trainer import latent
+
+Decode = Callable[[ArrayLike], Image]
+
+
+def recipe(model: ModelInfo, faces: Sequence[Face], edit: Edit) -> dict[str, Any]:
+    """What made a picture, as JSON: enough to make it again with the same model."""
+    return {
+        "model": model.digest,
+        "model_name": model.name,
+        "faces": [{"name": f.name, **dict(f.recipe)} for f in faces],
+        "z": [np.round(f.mu, 6).tolist() for f in faces],
+        "deltas": dict(edit.amounts),
+        "offset": None if edit.offset is None else np.round(edit.offset, 6).tolist(),
+        "seed": next((f.recipe["seed"] for f in faces if "seed" in f.recipe), None),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class EditExport:
+    """The same edit on several faces; call it with a decoder, away from the window's thread.
+
+    `attribute` and `deltas` make the strip.
+    """
+
+    model: ModelInfo
+    faces: tuple[Face, ...]
+    edit: Edit
+    attribute: str
+    deltas: tuple[float, ...]
+
+    def __call__(self, decode: Decode) -> ExportJob:
+        mu = np.stack([f.mu for f in self.faces])
+        start = mu if self.edit.offset is None else mu + self.edit.offset
+        planes = self.model.planes
+        reconstructed = decode(mu)
+        edited = decode(latent.move(start, planes, self.edit.amounts))
+        originals = tuple(f.original for f in self.faces)
+        rows: list[tuple[Image | None, ...]] = [originals, tuple(reconstructed), tuple(edited)]
+        labels = ("original", "reconstruction", "edited")
+        sheets = {"triplets": Sheet(tuple(rows), labels, ("",) * len(self.faces))}
+        if self.attribute:
+            moved = [
+                latent.move(start, planes, self.edit.with_amount(self.attribute, d).amounts)
+                for d in self.deltas
+            ]
+            columns = [decode(z) for z in moved]
+            strip = tuple(tuple(column[i] for column in columns) for i in range(len(self.faces)))
+            heads = tuple("0" if d == 0 else f"{d:+g}" for d in self.deltas)
+            sheets["strip"] = Sheet(strip, (), heads)
+        note = recipe(self.model, self.faces, self.edit) | {
+            "strip": {"attribute": self.attribute, "deltas": list(self.deltas)}
+        }
+        return ExportJob(sheets, note, f"{self.model.name}-edit")

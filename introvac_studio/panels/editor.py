@@ -1,0 +1,399 @@
+"""The editor: original, reconstruction and the face being edited, a slider an attribute, a filmstrip.
+
+Wiring: `show_frame`, `show_reconstruction`, `show_seen` and `show_strip` take the worker's answers;
+`stripRequested(codes (n, d), serial)` asks for the filmstrip; `photoOffered` carries a Path or the
+bytes of a picture that was dropped; `saveRequested` and `exportRequested` ask for files.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from introvac_studio import theme
+from introvac_studio.answers import Frame, Seen, Strip
+from introvac_studio.state import Edit, Image, StudioState
+from introvac_studio.widgets.direction_slider import DirectionSlider
+from introvac_studio.widgets.filmstrip import Filmstrip
+from introvac_studio.widgets.image_view import ImageView
+from introvac_studio.widgets.pictures import mime_photos
+from trainer import latent
+from trainer.errors import ModelError
+
+STRIP = 9  # pictures in the filmstrip
+NONE = "nothing"
+
+
+def strip_deltas(delta: float) -> tuple[float, ...]:
+    """Deltas of the filmstrip: from -1.5 to 1.5 times the usual one."""
+    return tuple(round(float(d), 3) for d in np.linspace(-1.5 * delta, 1.5 * delta, STRIP))
+
+
+def flip_delta(z: np.ndarray, planes: latent.Hyperplanes, name: str) -> float | None:
+    """The move along an attribute's unit normal at which its logit is zero, from a code (d,); closed form."""
+    try:
+        return float(-planes.distance(z, name))
+    except ModelError:
+        return None
+
+
+class EditorPanel(QWidget):
+    """See the module's docstring for the wiring."""
+
+    stripRequested = Signal(object, int)
+    photoOffered = Signal(object)
+    saveRequested = Signal()
+    exportRequested = Signal()
+
+    def __init__(self, state: StudioState) -> None:
+        super().__init__()
+        self.setAcceptDrops(True)
+        self._state = state
+        self._rows: dict[str, DirectionSlider] = {}
+        self._start = Edit()
+        self._frame: Frame | None = None
+        self._reconstruction: Image | None = None
+        self._comparing = False
+        self._layout()
+        state.modelChanged.connect(self._on_model)
+        state.faceChanged.connect(self._on_face)
+        state.editChanged.connect(self._on_edit)
+        state.editCommitted.connect(self._on_committed)
+        state.undo_stack.canUndoChanged.connect(self.undo.setEnabled)
+        state.undo_stack.canRedoChanged.connect(self.redo.setEnabled)
+        self._on_model()
+
+    # -- building ---------------------------------------------------------------------------
+
+    def _layout(self) -> None:
+        space = theme.GRID
+        self.original = ImageView("original", "no picture:\na face from\nthe prior", minimum=96)
+        self.reconstruction = ImageView("reconstruction", "", minimum=96)
+        self.edited = ImageView(
+            "edited face, drag to edit",
+            "Choose a face on the left, or drop a photo here",
+            draggable=True,
+            minimum=192,
+        )
+        side = QVBoxLayout()
+        side.setSpacing(4)
+        for view, text in ((self.original, "original"), (self.reconstruction, "reconstruction")):
+            view.setFixedWidth(136)
+            view.setFixedHeight(136)
+            label = QLabel(text)
+            label.setObjectName("muted")
+            side.addWidget(view)
+            side.addWidget(label)
+            side.addSpacing(4)
+        side.addStretch(1)
+        self.hint = QLabel("")
+        self.hint.setObjectName("muted")
+        main = QVBoxLayout()
+        main.setSpacing(4)
+        main.addWidget(self.edited, 1)
+        faces = QHBoxLayout()
+        faces.setSpacing(2 * space)
+        faces.addLayout(side)
+        faces.addLayout(main, 1)
+
+        self._sliders = QVBoxLayout()
+        self._sliders.setSpacing(2)
+        self.strip = Filmstrip()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, space, 12, space)
+        column.setSpacing(space)
+        column.addLayout(faces, 1)
+        column.addLayout(self._drag_row())
+        column.addLayout(self._sliders)
+        column.addWidget(self.strip)
+        column.addLayout(self._buttons())
+        self._connect()
+
+    def _drag_row(self) -> QHBoxLayout:
+        self.horizontal, self.vertical = QComboBox(), QComboBox()
+        self.horizontal.setAccessibleName("attribute of a sideways drag, and of the filmstrip")
+        self.vertical.setAccessibleName("attribute of an upward drag")
+        row = QHBoxLayout()
+        row.setSpacing(theme.GRID)
+        for text, box in (("Drag the face  ↔", self.horizontal), ("↕", self.vertical)):
+            label = QLabel(text)
+            label.setObjectName("muted")
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+            row.addWidget(label)
+            row.addWidget(box)
+        row.addStretch(1)
+        self.hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        row.addWidget(self.hint, 3)
+        return row
+
+    def _buttons(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(theme.GRID)
+        self.undo, self.redo, self.reset = QPushButton("Undo"), QPushButton("Redo"), QPushButton("Reset")
+        self.compare = QPushButton("Hold to compare")
+        self.save, self.export = QPushButton("Save face…"), QPushButton("Export grid…")
+        self.export.setObjectName("primary")
+        self.undo.setToolTip("Undo the last edit (Ctrl+Z)")
+        self.redo.setToolTip("Redo (Ctrl+Shift+Z)")
+        self.reset.setToolTip("Back to the face as it was (Ctrl+R)")
+        self.compare.setToolTip("Shows the reconstruction while you hold it; Space does the same")
+        self.save.setToolTip("Save the edited face as a picture (Ctrl+S)")
+        self.export.setToolTip("Triplets or a strip over delta as one picture (Ctrl+E)")
+        for button in (self.undo, self.redo, self.reset, self.compare):
+            row.addWidget(button)
+        row.addStretch(1)
+        row.addWidget(self.save)
+        row.addWidget(self.export)
+        return row
+
+    def _connect(self) -> None:
+        self.edited.dragStarted.connect(self._on_drag_started)
+        self.edited.dragged.connect(self._on_dragged)
+        self.edited.dragFinished.connect(self._on_drag_finished)
+        self.edited.dragCancelled.connect(self._on_drag_cancelled)
+        self.strip.chosen.connect(self._on_strip_chosen)
+        self.horizontal.currentTextChanged.connect(self._on_axis_changed)
+        self.undo.clicked.connect(self._state.undo_stack.undo)
+        self.redo.clicked.connect(self._state.undo_stack.redo)
+        self.reset.clicked.connect(self._state.reset)
+        self.compare.pressed.connect(self._compare_on)
+        self.compare.released.connect(self._compare_off)
+        self.save.clicked.connect(self.saveRequested)
+        self.export.clicked.connect(self.exportRequested)
+
+    # -- the document -----------------------------------------------------------------------
+
+    @property
+    def limit(self) -> float:
+        """Largest amount of a slider."""
+        return 2 * self._state.delta
+
+    @property
+    def rows(self) -> dict[str, DirectionSlider]:
+        """The slider of each attribute."""
+        return self._rows
+
+    @Slot()
+    def _on_model(self) -> None:
+        model = self._state.model
+        while (item := self._sliders.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.deleteLater()
+        self._rows = {}
+        names = model.attributes if model else ()
+        metrics = self.fontMetrics()
+        width = max((metrics.horizontalAdvance(n) for n in names), default=0)
+        for k, name in enumerate(names):
+            row = DirectionSlider(name, theme.attribute_colour(k), width)
+            row.set_range(self.limit, self._state.delta)
+            row.moved.connect(self._on_slider_moved)
+            row.settled.connect(self._on_slider_settled)
+            row.cancelled.connect(self._on_drag_cancelled)
+            self._rows[name] = row
+            self._sliders.addWidget(row)
+        self.horizontal.clear()
+        self.horizontal.addItems(list(names))
+        self.vertical.clear()
+        self.vertical.addItems([NONE, *names])
+        self.vertical.setCurrentIndex(2 if len(names) > 1 else 0)
+        self._on_face()
+
+    @Slot()
+    def _on_face(self) -> None:
+        face = self._state.face
+        self._frame = self._reconstruction = None
+        self.original.set_image(None if face is None else face.original)
+        self.original.set_empty_text("" if face is None else "no photo:\ndrawn as\na code")
+        self.reconstruction.set_image(None)
+        if face is None:
+            self.edited.set_image(None)
+            self.strip.set_strip((), None)
+        for row in self._rows.values():
+            row.setEnabled(face is not None)
+        for button in (self.reset, self.compare, self.save, self.export):
+            button.setEnabled(face is not None)
+        self.undo.setEnabled(self._state.undo_stack.canUndo())
+        self.redo.setEnabled(self._state.undo_stack.canRedo())
+
+    @Slot()
+    def _on_edit(self) -> None:
+        state = self._state
+        for name, row in self._rows.items():
+            row.set_value(state.edit.amount(name))
+            row.set_image_probability(None)
+        z = state.z
+        if z is None or state.model is None:
+            for row in self._rows.values():
+                row.set_code_probability(None)
+            return
+        p = state.model.planes.probabilities(z)
+        for k, row in enumerate(self._rows.values()):
+            row.set_code_probability(float(p[k]))
+        self._mark_strip()
+        self.hint.setText(state.face.name if state.face else "")
+
+    @Slot()
+    def _on_committed(self) -> None:
+        self._request_strip()
+
+    # -- moves ------------------------------------------------------------------------------
+
+    @Slot(float)
+    def _on_slider_moved(self, value: float) -> None:
+        row = self.sender()
+        if isinstance(row, DirectionSlider):
+            self._state.preview(self._state.edit.with_amount(row.attribute, value))
+
+    @Slot(float)
+    def _on_slider_settled(self, value: float) -> None:
+        row = self.sender()
+        if isinstance(row, DirectionSlider):
+            self._state.commit(
+                f"{row.attribute} {value:+.2f}", self._state.edit.with_amount(row.attribute, value)
+            )
+
+    @Slot()
+    def _on_drag_started(self) -> None:
+        self._start = self._state.edit
+
+    @Slot(float, float)
+    def _on_dragged(self, dx: float, dy: float) -> None:
+        edit = self._start
+        for box, shift in ((self.horizontal, dx), (self.vertical, dy)):
+            name = box.currentText()
+            if name in self._rows:
+                amount = edit.amount(name) + shift * self.limit
+                edit = edit.with_amount(name, max(-self.limit, min(self.limit, amount)))
+        self._state.preview(edit)
+
+    @Slot()
+    def _on_drag_finished(self) -> None:
+        self._state.commit("drag on the face")
+
+    @Slot()
+    def _on_drag_cancelled(self) -> None:
+        self._state.discard_preview()
+
+    @Slot(float)
+    def _on_strip_chosen(self, delta: float) -> None:
+        name = self.horizontal.currentText()
+        if name in self._rows:
+            self._state.commit(f"{name} {delta:+.2f}", self._state.edit.with_amount(name, delta))
+
+    # -- pictures -----------------------------------------------------------------------------
+
+    def _fresh(self, answer: Frame | Seen | Strip) -> bool:
+        state = self._state
+        current = state.model is not None and state.face is not None and answer.stamp == state.model.stamp
+        return current and answer.serial >= state.face_revision
+
+    @Slot(object)
+    def show_frame(self, frame: Frame) -> None:
+        """Paint an edited face, unless it is stale."""
+        if self._fresh(frame) and (self._frame is None or frame.serial >= self._frame.serial):
+            self._frame = frame
+            self._paint()
+
+    @Slot(object)
+    def show_reconstruction(self, frame: Frame) -> None:
+        """Paint the unedited face, unless it is stale."""
+        if self._fresh(frame):
+            self._reconstruction = frame.image
+            self.reconstruction.set_image(frame.image)
+            self._paint()
+
+    @Slot(object)
+    def show_seen(self, seen: Seen) -> None:
+        """Probabilities of the re-encoded picture; only those of the code as it is now count."""
+        if self._fresh(seen) and seen.serial == self._state.revision:
+            for name, row in self._rows.items():
+                row.set_image_probability(seen.probabilities.get(name))
+
+    @Slot(object)
+    def show_strip(self, strip: Strip) -> None:
+        """Fill the filmstrip, unless it is stale."""
+        if self._fresh(strip):
+            self.strip.set_strip(strip_deltas(self._state.delta), strip.images)
+            self._mark_strip()
+
+    @property
+    def picture(self) -> Image | None:
+        """The edited face as shown, (S, S, 3)."""
+        return None if self._frame is None else self._frame.image
+
+    def _paint(self) -> None:
+        image = self._reconstruction if self._comparing else self.picture
+        if image is not None:
+            self.edited.set_image(image)
+
+    def _request_strip(self) -> None:
+        state, name = self._state, self.horizontal.currentText()
+        if state.face is None or state.model is None or name not in self._rows:
+            return
+        deltas = strip_deltas(state.delta)
+        codes = np.stack([state.moved(state.edit.with_amount(name, d)) for d in deltas])
+        self.stripRequested.emit(codes, state.revision)
+
+    def _mark_strip(self) -> None:
+        state, name = self._state, self.horizontal.currentText()
+        if state.face is None or state.model is None or name not in self._rows:
+            return
+        base = state.moved(state.edit.with_amount(name, 0.0))
+        self.strip.set_marks(state.edit.amount(name), flip_delta(base, state.model.planes, name))
+
+    @Slot(str)
+    def _on_axis_changed(self, name: str) -> None:
+        self._request_strip()
+        self._mark_strip()
+
+    @Slot()
+    def _compare_on(self) -> None:
+        self._comparing = True
+        self._paint()
+
+    @Slot()
+    def _compare_off(self) -> None:
+        self._comparing = False
+        self._paint()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+            self._compare_on()
+        else:
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+            self._compare_off()
+        else:
+            super().keyReleaseEvent(event)
+
+    # -- photos -------------------------------------------------------------------------------
+
+    @Slot()
+    def paste(self) -> None:
+        """Offer the clipboard's picture or file."""
+        for photo in mime_photos(QApplication.clipboard().mimeData()):
+            self.photoOffered.emit(photo)
+            return
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if mime_photos(event.mimeData()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        for photo in mime_photos(event.mimeData())[:1]:
+            event.acceptProposedAction()
+            self.photoOffered.emit(photo)

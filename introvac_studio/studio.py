@@ -1,0 +1,522 @@
+"""Everything joined: document, workers, panels and window. No computation happens here."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import QObject, Qt, QUrl, Slot
+from PySide6.QtGui import QDesktopServices, QIcon
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
+
+import trainer
+from introvac_studio import exports, resources, theme
+from introvac_studio.answers import Codes, Failure, Opened
+from introvac_studio.export_dialog import ExportDialog
+from introvac_studio.main_window import Command, Dock, MainWindow
+from introvac_studio.panels.editor import EditorPanel, strip_deltas
+from introvac_studio.panels.faces import PREPARING, FacesPanel
+from introvac_studio.panels.generate import GeneratePanel
+from introvac_studio.panels.latent import LatentPanel
+from introvac_studio.requests import ExportJob
+from introvac_studio.runs import Runs
+from introvac_studio.settings import Settings
+from introvac_studio.state import Face, FaceSet, ModelInfo, StudioState
+from introvac_studio.workers.faces import FacesThread
+from introvac_studio.workers.inference import InferenceThread
+from introvac_studio.workers.sampling import SamplingThread
+from trainer import grid
+from trainer.data.avatars import CREDIT
+from trainer.errors import IntroVACError
+
+RECENT = 8  # models remembered
+GRID_FACES = 8  # faces in an exported grid
+AVATARS = "avatars:600:1"  # another seed than any training default: faces that no model has seen
+
+
+def dress(app: QApplication) -> None:
+    """Fusion in our palette, following the system's light or dark."""
+    palette = theme.system()
+    app.setStyle("Fusion")
+    app.setPalette(theme.qt_palette(palette))
+    app.setStyleSheet(theme.stylesheet(palette))
+    app.setWindowIcon(QIcon(str(resources.path(resources.ICON))))
+
+
+class Studio(QObject):
+    """Owns the document, the threads and the window, and connects them.
+
+    Args:
+        device: where pictures are computed.
+        settings: remembered choices.
+    """
+
+    def __init__(self, device: str = "auto", settings: Settings | None = None) -> None:
+        super().__init__()
+        self.settings = settings or Settings()
+        self._device = device
+        self.state = StudioState(self)
+        self.inference = InferenceThread(self)
+        self.faces_thread = FacesThread(self)
+        self.sampling = SamplingThread(self)
+        self.window = MainWindow(self.settings)
+        self.faces = FacesPanel(self.state)
+        self.editor = EditorPanel(self.state)
+        self.latent = LatentPanel(self.state)
+        self.generate = GeneratePanel(self.state)
+        self.generate.device = device
+        self.runs = Runs(self.settings, self)
+        self._model_wanted = 0
+        self._down = self._closing = False
+        self._build_window()
+        self._connect()
+        for thread in (self.inference, self.faces_thread):
+            thread.start()
+
+    # -- building -----------------------------------------------------------------------------
+
+    def _build_window(self) -> None:
+        window = self.window
+        window.add_workspace(
+            "edit",
+            "Edit",
+            (
+                Dock("faces", "Faces", self.faces, width=236),
+                Dock("editor", "Editor", self.editor, width=640, beside="faces"),
+                Dock("latent", "Latent space", self.latent, width=380, beside="editor"),
+            ),
+        )
+        window.add_workspace("train", "Train", self.runs.docks())
+        window.add_workspace(
+            "generate", "Generate", (Dock("generate", "Generate", self.generate, width=1200),)
+        )
+        window.add_commands(self._commands())
+        window.restore()
+
+    def _commands(self) -> tuple[Command, ...]:
+        undo = self.state.undo_stack
+        return (
+            Command("&File", "Open model…", "Ctrl+O", self.choose_model),
+            Command("&File", "Open photo…", "Ctrl+Shift+O", self.faces.choose_photo),
+            Command("&File", "Paste photo", "Ctrl+V", self.editor.paste),
+            Command("&File", "", "", lambda: None),
+            Command("&File", "Save face…", "Ctrl+S", self.save_face),
+            Command("&File", "Export grid…", "Ctrl+E", self.export_grid),
+            Command("&File", "", "", lambda: None),
+            Command("&File", "Quit", "Ctrl+Q", self.window.close),
+            Command("&Edit", "Undo", "Ctrl+Z", undo.undo),
+            Command("&Edit", "Redo", "Ctrl+Shift+Z", undo.redo),
+            Command("&Edit", "Reset edit", "Ctrl+R", self.state.reset),
+            Command("&Edit", "Random face", "Ctrl+G", self.draw_face),
+            Command("&View", "Edit", "Ctrl+1", lambda: self.window.show_workspace("edit")),
+            Command("&View", "Train", "Ctrl+2", lambda: self.window.show_workspace("train")),
+            Command("&View", "Generate", "Ctrl+3", lambda: self.window.show_workspace("generate")),
+            Command("&View", "", "", lambda: None),
+            Command("&View", "Reset layout", "", self.window.reset_layout),
+            Command("&Help", "Shortcuts", "F1", self.show_shortcuts),
+            Command("&Help", "Open the run folder", "", self._open_runs),
+            Command("&Help", "About IntroVAC Studio", "", self.show_about),
+        )
+
+    def _connect(self) -> None:
+        state, inference, editor = self.state, self.inference, self.editor
+        state.editChanged.connect(self._request_frame)
+        state.editCommitted.connect(self._request_seen)
+        state.faceChanged.connect(self._request_reconstruction)
+        state.modelChanged.connect(self._on_model_changed)
+        inference.modelOpened.connect(self._on_model_opened)
+        inference.frameReady.connect(editor.show_frame)
+        inference.reconstructionReady.connect(editor.show_reconstruction)
+        inference.seenReady.connect(editor.show_seen)
+        inference.stripReady.connect(editor.show_strip)
+        inference.faceReady.connect(self._on_face_ready)
+        inference.codesReady.connect(self._on_codes_ready)
+        inference.exportReady.connect(self._on_export_ready)
+        inference.progressed.connect(self._on_progress)
+        inference.failed.connect(self._on_failed)
+        self.faces_thread.ready.connect(self._on_faces_ready)
+        self.faces_thread.progressed.connect(self._on_progress)
+        self.faces_thread.failed.connect(self._on_faces_failed)
+        editor.stripRequested.connect(inference.strip)
+        editor.photoOffered.connect(self.open_photo)
+        editor.saveRequested.connect(self.save_face)
+        editor.exportRequested.connect(self.export_grid)
+        self.faces.faceActivated.connect(self.open_row)
+        self.faces.photoOffered.connect(self.open_photo)
+        self.faces.priorRequested.connect(self.draw_face)
+        self.faces.dataRequested.connect(self.open_faces)
+        self.latent.faceActivated.connect(self.open_row)
+        generate, sampling = self.generate, self.sampling
+        generate.requested.connect(sampling.submit)
+        generate.cancelRequested.connect(sampling.cancel)
+        generate.faceChosen.connect(self._on_face_chosen)
+        generate.exportRequested.connect(self._on_export_ready)
+        sampling.batchReady.connect(generate.add_batch)
+        sampling.progressed.connect(generate.show_progress)
+        sampling.finished_.connect(generate.end)
+        runs = self.runs
+        runs.openModelRequested.connect(self._on_snapshot)
+        runs.dockWanted.connect(self._on_dock_wanted)
+        runs.statusChanged.connect(self.window.set_run_status)
+        runs.idle.connect(self._on_runs_idle)
+        data_dock = self.window.workspaces["train"].docks["data"]
+        data_dock.visibilityChanged.connect(runs.on_data_shown)
+        self.window.closing.connect(self._on_closing)
+        self.window.modelChosen.connect(self._on_model_chosen)
+        QApplication.styleHints().colorSchemeChanged.connect(self._on_colour_scheme)
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def show(self) -> None:
+        self.window.show()
+
+    def start(self, target: Path | None) -> None:
+        """Open what was asked for, else what was open last, else the demo."""
+        if target is not None:
+            self.open_path(target)
+            return
+        last = self.settings.get("model/last", "")
+        path = Path(last) if last else resources.path(resources.DEMO)
+        self.open_model(path if path.exists() else resources.path(resources.DEMO))
+
+    def shut_down(self) -> None:
+        """Stop all threads and wait for them; safe to call twice."""
+        if self._down:
+            return
+        self._down = True
+        self.window.remember()
+        self.runs.shut_down()
+        self.sampling.close()
+        self.faces_thread.close()
+        self.inference.close()
+
+    @Slot()
+    def _on_closing(self) -> None:
+        if self.runs.running:
+            if not self._closing and not self._may_stop_training():
+                return
+            self._closing = True
+            self.window.show_progress("stopping the training, writing a checkpoint…", 0, 0)
+            self.runs.stop()
+            return
+        self._leave()
+
+    def _may_stop_training(self) -> bool:
+        """Ask before a run is stopped; it can be resumed."""
+        answer = QMessageBox.question(
+            self.window,
+            "Training is running",
+            "A training run is going on. Stop it and quit? A checkpoint is written, and the run can be "
+            "resumed later from the Train page.",
+            QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
+            QMessageBox.StandardButton.Cancel,
+        )
+        return answer == QMessageBox.StandardButton.Yes
+
+    @Slot()
+    def _on_runs_idle(self) -> None:
+        if self._closing:
+            self._leave()
+
+    def _leave(self) -> None:
+        self.shut_down()
+        self.window.accept_close()
+
+    @Slot(str)
+    def _on_dock_wanted(self, name: str) -> None:
+        self.window.raise_dock("train", name)
+
+    @Slot(object)
+    def _on_snapshot(self, path: Path) -> None:
+        self.open_model(path)
+        self.window.show_workspace("edit")
+
+    @Slot(object)
+    def _on_face_chosen(self, face: Face) -> None:
+        self.state.open_face(face)
+        self.window.show_workspace("edit")
+
+    def complain(self, text: str) -> None:
+        """Show what went wrong; nothing is lost."""
+        self.window.banner.say(text)
+
+    @Slot(Qt.ColorScheme)
+    def _on_colour_scheme(self, scheme: Qt.ColorScheme) -> None:
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            dress(app)
+
+    # -- models -----------------------------------------------------------------------------------
+
+    def open_path(self, path: Path) -> None:
+        """A run directory opens with its newest weights, a file as a model."""
+        if path.is_dir():
+            self.runs.show_run(path)
+            self.window.show_workspace("train")
+            self.open_model(path / "model.safetensors")
+        else:
+            self.open_model(path)
+
+    def open_model(self, path: Path) -> None:
+        """Open a model file in the background; the window says when it is there."""
+        self.window.show_progress(f"opening {path.name}…", 0, 0)
+        self._model_wanted = self.inference.open_model(path, self._device)
+
+    @Slot()
+    def choose_model(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(
+            self.window, "Open a model", self.settings.get("model/folder", ""), "Models (*.safetensors)"
+        )
+        if path:
+            self.settings.set("model/folder", str(Path(path).parent))
+            self.open_model(Path(path))
+
+    @Slot(object)
+    def _on_model_opened(self, model: ModelInfo) -> None:
+        if model.stamp != self._model_wanted:
+            return
+        self.window.banner.hide()
+        self.settings.set("model/last", str(model.path))
+        recent = [str(model.path)] + [p for p in self.settings.texts("model/recent") if p != str(model.path)]
+        self.settings.set_texts("model/recent", recent[:RECENT])
+        self.state.set_model(model)
+        self.window.show_progress("ready", 0, 0)
+        self._load_faces(model)
+
+    def _load_faces(self, model: ModelInfo) -> None:
+        kept = self.settings.get(f"faces/{model.card.data or 'avatars'}", "")
+        self.open_faces(kept or AVATARS)
+
+    @Slot()
+    def _on_model_changed(self) -> None:
+        model, box = self.state.model, self.window.model_box
+        box.clear()
+        if model is None:
+            return
+        demo = resources.path(resources.DEMO)
+        seen = dict.fromkeys([str(model.path), *self.settings.texts("model/recent"), str(demo)])
+        for text in seen:
+            path = Path(text)
+            if path == model.path:
+                box.addItem(f"{model.name} · {model.size} px", path)
+            elif path.exists():
+                name = "demo" if path == demo else path.parent.name if path.stem == "model" else path.stem
+                box.addItem(name, path)
+        box.addItem("Open model…", None)
+        self.window.device.setText(model.device)
+
+    @Slot(object)
+    def _on_model_chosen(self, path: Path | None) -> None:
+        if path is None:
+            self.window.model_box.setCurrentIndex(0)
+            self.choose_model()
+        else:
+            self.open_model(path)
+
+    # -- faces ------------------------------------------------------------------------------------
+
+    @Slot(str)
+    def open_faces(self, spec: str) -> None:
+        """Show another data set in the browser, at the open model's size."""
+        model = self.state.model
+        if model is None:
+            return
+        self._faces_spec = spec
+        self.state.set_faces(None)
+        self.faces.set_busy(PREPARING)
+        crop = model.crop if not spec.startswith(("avatars", "folder:")) and model.crop != "none" else None
+        self.faces_thread.request(spec, model.size, crop)
+
+    @Slot(object)
+    def _on_faces_ready(self, faces: FaceSet) -> None:
+        model = self.state.model
+        if model is None or faces.images.shape[1:3] != (model.size, model.size):
+            return
+        self.faces.set_busy("")
+        self.settings.set(f"faces/{model.card.data or 'avatars'}", faces.spec)
+        self.state.set_faces(faces)
+        self.inference.encode_faces(faces)
+        if self.state.face is None:
+            self.open_row(self._first_face(faces, model))
+
+    def _first_face(self, faces: FaceSet, model: ModelInfo) -> int:
+        """A face without the first attribute, so that there is something to add."""
+        if model.attributes and model.attributes[0] in faces.attributes:
+            without = np.flatnonzero(faces.labels[:, faces.attributes.index(model.attributes[0])] == 0)
+            if len(without):
+                return int(without[0])
+        return 0
+
+    @Slot(object)
+    def _on_faces_failed(self, failure: Failure) -> None:
+        self.faces.set_busy("")
+        self.complain(f"The faces could not be opened: {failure.text}")
+        model = self.state.model
+        if model is not None and self._faces_spec != AVATARS:
+            self.settings.set(f"faces/{model.card.data or 'avatars'}", "")
+            self.open_faces(AVATARS)
+
+    @Slot(object)
+    def _on_codes_ready(self, codes: Codes) -> None:
+        if self.state.faces is codes.faces:
+            self.state.set_codes(codes.mu)
+        self.window.show_progress("ready", 0, 0)
+
+    @Slot(int)
+    def open_row(self, index: int) -> None:
+        """Edit a face of the browser."""
+        faces = self.state.faces
+        if faces is not None and 0 <= index < len(faces):
+            recipe = {"face": "data", "data": faces.spec, "file": faces.names[index]}
+            self.inference.open_row(faces.images[index], faces.names[index], recipe)
+
+    @Slot(object)
+    def open_photo(self, source: Path | bytes) -> None:
+        """Edit a picture of the user's."""
+        name = source.name if isinstance(source, Path) else "pasted picture"
+        self.inference.open_photo(source, name)
+        self.window.show_workspace("edit")
+
+    @Slot()
+    def draw_face(self) -> None:
+        """Edit a draw from the prior."""
+        self.inference.draw(random.SystemRandom().randrange(2**31))
+        self.window.show_workspace("edit")
+
+    @Slot(object)
+    def _on_face_ready(self, opened: Opened) -> None:
+        if self.state.model is not None and opened.stamp == self.state.model.stamp:
+            self.state.open_face(opened.face)
+
+    # -- pictures -----------------------------------------------------------------------------------
+
+    @Slot()
+    def _request_frame(self) -> None:
+        if (z := self.state.z) is not None:
+            self.inference.decode(z, self.state.revision)
+
+    @Slot()
+    def _request_seen(self) -> None:
+        if (z := self.state.z) is not None:
+            self.inference.see(z, self.state.revision)
+
+    @Slot()
+    def _request_reconstruction(self) -> None:
+        if self.state.face is not None:
+            self.inference.reconstruct(self.state.face.mu, self.state.revision)
+
+    @Slot()
+    def save_face(self) -> None:
+        """Save the edited face, with its recipe inside."""
+        picture, model, face = self.editor.picture, self.state.model, self.state.face
+        if picture is None or model is None or face is None:
+            self.complain("There is no face to save yet; choose one on the left first.")
+            return
+        folder = self.settings.get("export/folder", "")
+        name = Path(folder) / f"{Path(face.name).stem}-edited.png"
+        path, _ = QFileDialog.getSaveFileName(
+            self.window, "Save the edited face", str(name), "Pictures (*.png *.jpg *.webp)"
+        )
+        if path:
+            self.write_face(Path(path))
+
+    def write_face(self, path: Path) -> None:
+        """Write the edited face to a file; a failure is said in the window."""
+        picture, model, face = self.editor.picture, self.state.model, self.state.face
+        assert picture is not None and model is not None and face is not None
+        scale = max(1, 512 // model.size)
+        try:
+            sheet = grid.compose([[picture]], grid.GridStyle(padding=0, scale=scale))
+            grid.save(sheet, path, exports.recipe(model, [face], self.state.edit))
+        except (IntroVACError, OSError) as error:
+            self.complain(f"The face was not saved: {error}")
+            return
+        self.settings.set("export/folder", str(path.parent))
+        self.window.show_progress(f"saved {path}", 0, 0)
+
+    @Slot()
+    def export_grid(self) -> None:
+        """The current edit on the current face and its neighbours in the browser."""
+        model, face = self.state.model, self.state.face
+        if model is None or face is None:
+            self.complain("There is no face to export yet; choose one on the left first.")
+            return
+        self.inference.render(
+            exports.EditExport(
+                model,
+                (face, *self._neighbours(face)),
+                self.state.edit,
+                self.editor.horizontal.currentText(),
+                strip_deltas(self.state.delta),
+            )
+        )
+
+    def _neighbours(self, face: Face) -> list[Face]:
+        """Faces that the browser's filter shows, beside the current one."""
+        faces, codes = self.state.faces, self.state.codes
+        if faces is None or codes is None:
+            return []
+        rows = [i for i in self.faces.gallery.visible if faces.names[i] != face.name]
+        return [
+            Face(
+                faces.names[i],
+                codes[i].astype(np.float64),
+                faces.images[i],
+                {"face": "data", "data": faces.spec, "file": faces.names[i]},
+            )
+            for i in rows[: GRID_FACES - 1]
+        ]
+
+    @Slot(object)
+    def _on_export_ready(self, job: ExportJob) -> None:
+        dialog = ExportDialog(job, self.settings, self.window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    # -- status ---------------------------------------------------------------------------------------
+
+    @Slot(str, int, int)
+    def _on_progress(self, what: str, done: int, total: int) -> None:
+        if done >= total:
+            self.window.show_progress("ready", 0, 0)
+        else:
+            self.window.show_progress(f"{what}: {done:,} of {total:,}", done, total)
+
+    @Slot(object)
+    def _on_failed(self, failure: Failure) -> None:
+        self.window.show_progress("ready", 0, 0)
+        self.complain(failure.text)
+
+    @Slot()
+    def _open_runs(self) -> None:
+        folder = Path.home() / "IntroVAC" / "runs"
+        folder.mkdir(parents=True, exist_ok=True)
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+
+    @Slot()
+    def show_shortcuts(self) -> None:
+        """Every action with its shortcut."""
+        rows = "".join(
+            f"<tr><td>{a.shortcut().toString()}&nbsp;&nbsp;&nbsp;</td><td>{name}</td></tr>"
+            for name, a in self.window.actions_.items()
+            if not a.shortcut().isEmpty()
+        )
+        extra = "<tr><td>Space&nbsp;&nbsp;&nbsp;</td><td>hold to compare with the reconstruction</td></tr>"
+        self._inform("Shortcuts", f"<table>{rows}{extra}</table>")
+
+    @Slot()
+    def show_about(self) -> None:
+        self._inform(
+            "About IntroVAC Studio",
+            f"<h3>IntroVAC Studio {trainer.__version__}</h3>"
+            "<p>An introspective variational autoencoder and classifier of faces, and a studio to explore it. "
+            "MIT licence.</p>"
+            f"<p>{CREDIT}</p>",
+        )
+
+    def _inform(self, title: str, text: str) -> None:
+        box = QMessageBox(QMessageBox.Icon.NoIcon, title, text, QMessageBox.StandardButton.Ok, self.window)
+        box.setTextFormat(Qt.TextFormat.RichText)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.open()

@@ -1,0 +1,161 @@
+"""A face, drawn at a whole-number scale, that may be dragged."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QKeyEvent, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from introvac_studio import theme
+from introvac_studio.widgets.pictures import to_qimage, whole_scale
+
+RADIUS = 6
+
+
+class ImageView(QWidget):
+    """Shows one picture, as large as fits; says what to do while there is none.
+
+    Signals:
+        dragStarted: a drag begins.
+        dragged: (dx, dy) since the press, in widths of the picture; dy points up.
+        dragFinished: the button was released.
+        dragCancelled: Escape ended the drag.
+        clicked: pressed and released in place.
+    """
+
+    dragStarted = Signal()
+    dragged = Signal(float, float)
+    dragFinished = Signal()
+    dragCancelled = Signal()
+    clicked = Signal()
+
+    def __init__(self, name: str, empty: str = "", draggable: bool = False, minimum: int = 64) -> None:
+        super().__init__()
+        self.setAccessibleName(name)
+        self._empty, self._draggable = empty, draggable
+        self._image: NDArray[np.uint8] | None = None
+        self._press: QPointF | None = None
+        self._at: QPointF | None = None
+        self._smooth = True
+        self.setMinimumSize(minimum, minimum)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        if draggable:
+            self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def sizeHint(self) -> QSize:
+        return self.minimumSize() * 2
+
+    @property
+    def image(self) -> NDArray[np.uint8] | None:
+        """What is shown, (S, S, 3)."""
+        return self._image
+
+    @property
+    def dragging(self) -> bool:
+        return self._press is not None
+
+    def set_image(self, image: NDArray[np.uint8] | None) -> None:
+        self._image = image
+        if self._draggable:
+            self.setCursor(Qt.CursorShape.ArrowCursor if image is None else Qt.CursorShape.OpenHandCursor)
+        self.update()
+
+    def set_smooth(self, smooth: bool) -> None:
+        """Smooth scaling, or the model's own pixels."""
+        self._smooth = smooth
+        self.update()
+
+    def set_empty_text(self, text: str) -> None:
+        self._empty = text
+        self.update()
+
+    def picture_rect(self) -> QRectF:
+        """Where the picture is, in widget coordinates: a whole number of screen pixels for each of its own."""
+        room = min(self.width(), self.height())
+        if self._image is None:
+            side = float(room)
+        else:
+            ratio = self.devicePixelRatioF()
+            pixels = self._image.shape[0]
+            side = min(room, whole_scale(pixels, room * ratio) * pixels / ratio)
+        return QRectF((self.width() - side) / 2, (self.height() - side) / 2, side, side)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        colours = theme.current()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        rect = self.picture_rect()
+        outline = QPainterPath()
+        outline.addRoundedRect(rect, RADIUS, RADIUS)
+        if self._image is None:
+            painter.setPen(QPen(QColor(colours.border), 1, Qt.PenStyle.DashLine))
+            painter.drawPath(outline)
+            painter.setPen(QColor(colours.muted))
+            flags = int(Qt.AlignmentFlag.AlignCenter) | int(Qt.TextFlag.TextWordWrap)
+            painter.drawText(rect.adjusted(12, 12, -12, -12), flags, self._empty)
+            return
+        painter.setClipPath(outline)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._smooth)
+        painter.drawImage(rect, to_qimage(self._image))
+        painter.setClipping(False)
+        if self.hasFocus():
+            painter.setPen(QPen(QColor(colours.accent), 1.5))
+            painter.drawPath(outline)
+        if self._press is not None and self._at is not None:
+            self._paint_drag(painter, self._press, self._at)
+
+    def _paint_drag(self, painter: QPainter, start: QPointF, end: QPointF) -> None:
+        for width, colour in ((5.0, QColor(0, 0, 0, 110)), (2.0, QColor(255, 255, 255))):
+            painter.setPen(QPen(colour, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+            painter.drawLine(start, end)
+        painter.setBrush(QColor(255, 255, 255))
+        painter.setPen(QPen(QColor(0, 0, 0, 110), 1))
+        painter.drawEllipse(start, 4, 4)
+        painter.drawEllipse(end, 6, 6)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if not self._draggable or self._image is None or event.button() != Qt.MouseButton.LeftButton:
+            return
+        if self.picture_rect().contains(event.position()):
+            self._press = self._at = event.position()
+            self.setCursor(Qt.CursorShape.ClosedHandCursor)
+            self.dragStarted.emit()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._press is None:
+            return
+        self._at = event.position()
+        side = self.picture_rect().width()
+        shift = self._at - self._press
+        self.dragged.emit(shift.x() / side, -shift.y() / side)
+        self.update()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self._press is None:
+            return
+        moved = self._at is not None and (self._at - self._press).manhattanLength() > 2
+        self._end_drag()
+        self.dragFinished.emit()
+        if not moved:
+            self.clicked.emit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if self._press is not None and event.key() == Qt.Key.Key_Escape:
+            self._end_drag()
+            self.dragCancelled.emit()
+            return
+        super().keyPressEvent(event)
+
+    def _end_drag(self) -> None:
+        self._press = self._at = None
+        self.setCursor(Qt.CursorShape.OpenHandCursor)
+        self.update()
+
+
+def tabular(font: QFont) -> QFont:
+    """The same font with figures of one width, so that numbers do not dance."""
+    font = QFont(font)
+    font.setFeature(QFont.Tag("tnum"), 1)
+    return font

@@ -1,0 +1,51 @@
+"""uint8 arrays as Qt pictures, without a copy that outlives its memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QBuffer, QIODevice, QMimeData, QSize, Qt
+from PySide6.QtGui import QImage, QPixmap
+
+
+def to_qimage(image: NDArray[np.uint8]) -> QImage:
+    """A QImage that owns its pixels, of an array (H, W, 3)."""
+    rgb = np.ascontiguousarray(image)
+    height, width, _ = rgb.shape
+    return QImage(rgb.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+
+
+def from_qimage(image: QImage) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8."""
+    rgb = image.convertToFormat(QImage.Format.Format_RGB888)
+    rows = np.frombuffer(rgb.constBits(), np.uint8).reshape(rgb.height(), rgb.bytesPerLine())
+    return rows[:, : 3 * rgb.width()].reshape(rgb.height(), rgb.width(), 3).copy()
+
+
+def scaled(image: NDArray[np.uint8], side: int, ratio: float = 1.0, smooth: bool = True) -> QPixmap:
+    """A pixmap of `side` device-independent pixels, drawn for a screen of this pixel ratio."""
+    mode = Qt.TransformationMode.SmoothTransformation if smooth else Qt.TransformationMode.FastTransformation
+    size = QSize(round(side * ratio), round(side * ratio))
+    pixmap = QPixmap.fromImage(to_qimage(image)).scaled(size, Qt.AspectRatioMode.KeepAspectRatio, mode)
+    pixmap.setDevicePixelRatio(ratio)
+    return pixmap
+
+
+def whole_scale(side: int, room: float) -> int:
+    """The largest whole-number multiple of `side` that fits into `room`, at least 1."""
+    return max(1, int(room // max(side, 1)))
+
+
+def mime_photos(mime: QMimeData) -> list[Path | bytes]:
+    """Local files, or the bytes of a picture, that a drop or the clipboard holds."""
+    if mime.hasUrls():
+        return [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
+    if mime.hasImage():
+        image = QImage(mime.imageData())
+        buffer = QBuffer()
+        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+        if image.save(buffer, "PNG"):  # type: ignore[call-overload]
+            return [bytes(buffer.data().data())]
+    return []

@@ -1,0 +1,189 @@
+"""Real runs of seconds: events, pause, stop, resume, and evaluation mode against training mode."""
+
+from __future__ import annotations
+
+import copy
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import trainer
+from trainer import checkpoint, events
+from trainer.config import TrainConfig, with_settings
+from trainer.data.cache import open_data
+from trainer.data.select import Selection, select
+from trainer.errors import CheckpointError
+from trainer.loop import STATE_FILE, Control, Trainer, TrainingDiverged, read_events, to_batch, write_config
+
+
+@pytest.fixture(scope="module")
+def images(cache_root: Path) -> Selection:
+    return select(open_data("avatars:96", 32, "none", workers=1), ("Eyeglasses", "FacialHair"))
+
+
+def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in model.named_parameters()}
+
+
+def of(kind: type[events.Event], said: list[events.Event]) -> list[events.Event]:
+    return [e for e in said if isinstance(e, kind)]
+
+
+def test_that_a_run_tells_everything_and_leaves_a_model(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    write_config(tmp_path, tiny_config)
+    said = list(Trainer(tiny_config, images, tmp_path).train())
+    assert isinstance(said[0], events.RunStarted) and isinstance(said[-1], events.Finished)
+    started = said[0]
+    assert (
+        started.total_steps == 3 * (len(images.train) // 8)
+        and started.game_from_step == len(images.train) // 8
+    )
+    assert [e.phase for e in of(events.PhaseChanged, said)] == ["warm-up", "game"]
+    losses = of(events.StepLosses, said)
+    assert losses[-1].step == started.total_steps
+    assert "decoder_game" not in losses[0].losses and "decoder_game" in losses[-1].losses
+    assert [e.epoch for e in of(events.Validated, said)] == [1, 2, 3]
+    assert {"l1", "accuracy.Eyeglasses", "edit.FacialHair"} <= of(events.Validated, said)[0].figures.keys()
+    sample = of(events.SamplesWritten, said)[-1]
+    with Image.open(tmp_path / sample.path) as picture:
+        assert picture.size == (32 * sample.columns, 32 * len(sample.rows))
+    assert trainer.load(tmp_path / "model.safetensors").game_played
+    assert list(read_events(tmp_path / "events.jsonl")) == said
+    for line in (tmp_path / "events.jsonl").read_text("utf-8").splitlines():
+        assert {"v", "type", "time", "step", "epoch"} <= json.loads(line).keys()
+
+
+def test_that_learning_rate_falls_at_the_milestone_and_in_the_game(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    said = list(Trainer(tiny_config, images, tmp_path).train())
+    rates = [e.learning_rate for e in of(events.StepLosses, said)]
+    assert rates[0] == tiny_config.optim.learning_rate
+    assert rates[-1] == 0.5 * rates[0]
+
+
+def test_that_stopping_and_resuming_gives_bit_identical_weights(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    whole = Trainer(tiny_config, images, tmp_path / "whole")
+    list(whole.train())
+
+    control = Control()
+    first = Trainer(tiny_config, images, tmp_path / "parts", control)
+    for event in first.train():
+        if isinstance(event, events.StepLosses) and event.step == 13:  # within an epoch of the game
+            control.stop()
+    assert first.step == 13
+    second = Trainer(tiny_config, images, tmp_path / "parts", resume=True)
+    said = list(second.train())
+    assert of(events.Resumed, said)[0].step == 13
+    a, b = weights(whole.model), weights(second.model)
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_that_a_paused_run_waits_and_goes_on(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    control = Control()
+    said: list[events.Event] = []
+    paused = threading.Event()
+
+    def work() -> None:
+        for event in Trainer(tiny_config, images, tmp_path, control).train():
+            said.append(event)
+            if isinstance(event, events.StepLosses) and event.step == 2:
+                control.pause()
+            if isinstance(event, events.Paused):
+                paused.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert paused.wait(60)
+    at_pause = len(said)
+    control.snapshot()
+    control.resume()
+    thread.join(60)
+    assert isinstance(said[at_pause - 1], events.Paused)
+    assert [e.kind for e in of(events.CheckpointSaved, said)].count("snapshot") == 1
+    assert len(of(events.Continued, said)) == 1 and said[-1].reason == "completed"
+
+
+def test_that_a_model_in_training_can_be_opened(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    control = Control()
+    opened = []
+    for event in Trainer(tiny_config, images, tmp_path, control).train():
+        if isinstance(event, events.StepLosses) and event.step == 3:
+            control.snapshot()
+        if isinstance(event, events.CheckpointSaved) and event.kind == "snapshot":
+            opened.append(checkpoint.read_card(event.model).step)
+            control.stop()
+    assert opened == [3]
+
+
+def test_that_max_steps_ends_the_run(tiny_config: TrainConfig, images: Selection, tmp_path: Path) -> None:
+    config = with_settings(tiny_config, {"max_steps": 5})
+    said = list(Trainer(config, images, tmp_path).train())
+    assert said[-1].step == 5 and said[-1].reason == "completed"
+    assert (tmp_path / "model.safetensors").exists()
+
+
+def test_that_a_run_without_checkpoint_cannot_be_resumed(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError, match=r"last\.safetensors"):
+        Trainer(tiny_config, images, tmp_path, resume=True)
+
+
+def test_that_a_damaged_resume_file_is_refused(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    config = with_settings(tiny_config, {"max_steps": 2})
+    list(Trainer(config, images, tmp_path).train())
+    state = tmp_path / STATE_FILE
+    state.write_bytes(state.read_bytes()[:-64])
+    with pytest.raises(CheckpointError, match="damaged"):
+        Trainer(config, images, tmp_path, resume=True)
+
+
+def test_that_a_diverged_loss_ends_the_run_and_is_named(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    run = Trainer(tiny_config, images, tmp_path)
+    with torch.no_grad():
+        run.model.decoder.predict.bias.fill_(float("nan"))
+    with pytest.raises(TrainingDiverged, match="reconstruction"):
+        list(run.train())
+
+
+def test_that_evaluation_mode_looks_as_good_as_training_mode(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    """Fidelity, point 14, after epochs of the game, where running averages would mix in the fakes."""
+    config = with_settings(tiny_config, {"epochs": 12, "warmup_epochs": 4, "learning_rate": 2e-3})
+    run = Trainer(config, images, tmp_path)
+    list(run.train())
+    model = trainer.load(tmp_path / "model.safetensors")
+    rows = np.concatenate([images.train, images.valid])[:64]
+    x = to_batch(images.cache.batch(rows), torch.device("cpu"))
+    twin = copy.deepcopy(model)
+    z = torch.randn(64, config.model.latent_dim, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        l1_eval = (model.reconstruct(x) - x).abs().mean()
+        prior_eval = model.decoder(z)
+        twin.train()
+        l1_batch = (twin.reconstruct(x) - x).abs().mean()
+        twin.train()
+        prior_batch = twin.decoder(z)
+    assert float(l1_eval) <= 1.05 * float(l1_batch)
+    # Prior samples: the same pictures, up to the statistics' noise.
+    assert float((prior_eval - prior_batch).abs().mean()) < 0.5 * float((x - x.mean(0)).abs().mean())
+    assert abs(float(prior_eval.mean() - prior_batch.mean())) < 0.02
