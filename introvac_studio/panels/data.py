@@ -216,6 +216,8 @@ class Matrix(QTableWidget):
                 item.setToolTip(f"{int(count):,} training faces have {what}")
                 self.setItem(i, j, item)
         self.horizontalHeader().setFixedHeight(28)
+        self.resizeColumnsToContents()
+        self.setMaximumWidth(self.verticalHeader().sizeHint().width() + self.horizontalHeader().length() + 4)
         self.setFixedHeight(28 * (len(names) + 1) + 4 + (12 if len(names) > 6 else 0))
 
 
@@ -337,6 +339,7 @@ class DataPanel(QWidget):
         for key, text in SUBSETS:
             self.subset.addItem(text, key)
         self.ratio.setRange(0.1, 100)
+        self.ratio.setDecimals(1)
         self.ratio.setValue(1)
         self.ratio.setSingleStep(0.5)
         self.ratio.setSuffix(" × as many without")

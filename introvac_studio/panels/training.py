@@ -23,6 +23,7 @@ import re
 import shlex
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -51,10 +52,11 @@ from PySide6.QtWidgets import (
 from introvac_studio import theme
 from introvac_studio.data_summary import DataChoice, DataSummary
 from introvac_studio.settings import Settings
-from introvac_studio.widgets.config_form import ConfigForm
+from introvac_studio.widgets.config_form import ConfigForm, as_text
 from introvac_studio.widgets.loss_plot import LossPlots, LossToolbar, tabular
 from introvac_studio.widgets.samples_view import SamplesView
 from trainer import config, events
+from trainer.errors import ConfigError
 
 ELSEWHERE = ("data", "attributes", "derive", "subset")  # settings that the data panel chooses
 LOG_LINES = 5000
@@ -130,6 +132,14 @@ def _heading(text: str) -> QLabel:
     label = QLabel(text)
     label.setObjectName("heading")
     return label
+
+
+def _restyle(button: QPushButton, name: str) -> None:
+    """Another look from the stylesheet, by the object's name."""
+    if button.objectName() != name:
+        button.setObjectName(name)
+        button.style().unpolish(button)
+        button.style().polish(button)
 
 
 class _Banner(QFrame):
@@ -268,8 +278,8 @@ class RunPanel(QWidget):
         self.device.addItems(["auto", "cpu", "cuda", "mps"])
         self.epochs, self.batch, self.name = QLineEdit(), QLineEdit(), QLineEdit()
         self.place = _muted()
-        self.folder = QToolButton()
-        self.folder.setText("…")
+        self.folder = QPushButton("…")
+        self.folder.setFixedWidth(36)
         self.folder.setToolTip("Choose the folder that holds the runs")
         self.folder.setAccessibleName("Choose the folder that holds the runs")
         self.all_settings = QPushButton("All settings…")
@@ -383,6 +393,18 @@ class RunPanel(QWidget):
         self.data_more.setText((", ".join(choice.attributes) or "No attribute chosen") + subset)
         self.form.set_context(choice.data, choice.attributes)
 
+    def show_config(self, resolved: config.TrainConfig) -> None:
+        """Fill the form with the settings of a run that exists."""
+        data = resolved.data
+        self.set_preset(resolved.preset)
+        self.set_choice(DataChoice(data.data, resolved.model.attributes, data.derive, data.subset))
+        self.form.set_values(
+            {
+                setting.name: as_text(getattr(getattr(resolved, section), setting.name))
+                for section, setting in config.settings()
+            }
+        )
+
     @Slot(object)
     def set_summary(self, summary: DataSummary) -> None:
         """What is known of the data; a cache decides the size of the pictures."""
@@ -479,12 +501,12 @@ class RunPanel(QWidget):
     def phase(self) -> str:
         return self._phase
 
-    def set_run(self, run: Path | None) -> None:
-        """The run on show; None is back to a new one."""
+    def set_run(self, run: Path | None, keep_name: bool = False) -> None:
+        """The run on show; None is back to a new one, with a name of its own unless the old one is kept."""
         self._run = run
         self.model = None
         if run is None:
-            self._named = False
+            self._named = self._named and keep_name
             self._name_run()
         else:
             self.name.setText(run.name)
@@ -512,12 +534,13 @@ class RunPanel(QWidget):
         self.stop.setEnabled(phase != "stopping")
         self.edit.setVisible(alive or (over and self.model is not None))
         self.edit.setText("Edit with this model" if over else "Edit this snapshot")
-        self.edit.setObjectName("primary")
+        _restyle(self.edit, "primary" if alive or phase == "done" else "")
         self.edit.setEnabled(over or phase in ("running", "paused"))
         self.fresh.setVisible(over)
         self.earlier.setVisible(not alive)
-        for widget in (self.state, self.bar, self.pace):
+        for widget in (self.state, self.bar):
             widget.setVisible(alive or over)
+        self.pace.setVisible(alive)
         for field in (self.choose, self.preset, self.side, self.epochs, self.batch, self.device,
                       self.name, self.folder, self.form):  # fmt: skip
             field.setEnabled(phase == "idle")
@@ -736,6 +759,8 @@ class TrainingPanel(QObject):
     def show_run(self, run: Path, past: Sequence[events.Event]) -> None:
         """Show a run from its events, ready to be resumed."""
         self._forget(run)
+        with suppress(ConfigError):
+            self.run_panel.show_config(config.load(run / CONFIG_FILE))
         self._replaying = True
         for event in past:
             if not isinstance(event, events.StepLosses):
@@ -834,7 +859,7 @@ class TrainingPanel(QObject):
         elif can_resume:
             self._rest("ended", "Stopped: it can be resumed." if not ended.text else "Ended by an error.")
         else:
-            panel.set_run(None)
+            panel.set_run(None, keep_name=True)
             panel.set_phase("idle")
             self.losses.plots.set_empty_text(ended.text or "The run was stopped before its first step.")
         self.statusChanged.emit(f"training {ended.reason}")

@@ -7,10 +7,11 @@ It holds only what differs from the preset (`values()`, in the words of `--set`)
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import Field
 from typing import Any
 
-from PySide6.QtCore import QEvent, QLocale, QObject, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, QLocale, QObject, QSignalBlocker, Qt, Signal, Slot
 from PySide6.QtGui import QValidator
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
@@ -143,18 +144,20 @@ def write(editor: Editor, text: str) -> None:
     """Show a value, without a signal; a text under the cursor is left alone when it says the same."""
     if read(editor) == text:
         return
-    editor.blockSignals(True)
+    blocker = QSignalBlocker(editor)
     if isinstance(editor, QComboBox):
         editor.setCurrentText(text)
     elif isinstance(editor, QCheckBox):
         editor.setChecked(text == "true")
-    elif isinstance(editor, QSpinBox):
-        editor.setValue(int(text))
-    elif isinstance(editor, QDoubleSpinBox):
-        editor.setValue(float(text))
-    else:
+    elif isinstance(editor, QLineEdit):
         editor.setText(text)
-    editor.blockSignals(False)
+    else:
+        with suppress(ValueError):  # not a number: the row's error says so
+            if isinstance(editor, QSpinBox):
+                editor.setValue(int(text))
+            else:
+                editor.setValue(float(text))
+    blocker.unblock()
 
 
 class _Row(QObject):
@@ -182,10 +185,6 @@ class _Row(QObject):
         self.error = QLabel()
         self.error.setWordWrap(True)
         self.error.hide()
-        # Room is kept for what comes and goes, so that nothing jumps.
-        policy = self.revert.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        self.revert.setSizePolicy(policy)
         self.revert.hide()
         self.revert.clicked.connect(self._on_revert)
         if isinstance(self.editor, QComboBox):
@@ -241,6 +240,9 @@ class ConfigForm(QWidget):
         self._context: dict[str, Any] = {"data": None, "attributes": None}
         self._values: dict[str, str] = {}
         self.errors: dict[str, str] = {}
+        self._was_valid = True
+        self._followed: dict[str, str] = {}
+        self._unfolded: set[str] = set()
         self._rows: dict[str, _Row] = {}
         self._headings: list[tuple[QLabel, list[str]]] = []
         self.everything = QCheckBox("Show advanced settings too")
@@ -251,6 +253,7 @@ class ConfigForm(QWidget):
         self._layout.setHorizontalSpacing(2 * theme.GRID)
         self._layout.setVerticalSpacing(6)
         self._layout.setColumnStretch(1, 1)
+        self._layout.setColumnMinimumWidth(2, 28)  # so that nothing jumps when a revert button comes
         self._fill(exclude)
         area = QScrollArea()
         area.setWidgetResizable(True)
@@ -375,7 +378,6 @@ class ConfigForm(QWidget):
             return None
 
     def _update(self) -> None:
-        was_valid = getattr(self, "_was_valid", None)
         try:
             base = self._texts(self._resolve({}))
         except ConfigError as error:
@@ -385,13 +387,14 @@ class ConfigForm(QWidget):
         resolved = self._check()
         self._followed = base if resolved is None else self._texts(resolved)
         for name, row in self._rows.items():
-            if name not in self._values:
-                write(row.editor, self._followed[name])
-            elif name not in self.errors:
-                write(row.editor, self._values[name])
+            write(row.editor, self._values.get(name, self._followed[name]))
             row.mark(name in self._values, base[name], self.errors.get(name, ""))
+        changed_advanced = {name for name in self._values if self._rows[name].advanced}
+        if changed_advanced != self._unfolded:
+            self._unfolded = changed_advanced
+            self._fold(self.everything.isChecked())
         self.changed.emit()
-        if was_valid != self.valid:
+        if self._was_valid != self.valid:
             self._was_valid = self.valid
             self.validChanged.emit(self.valid)
 

@@ -15,7 +15,7 @@ class Curve:
     """One named series over steps, in arrays that double when full."""
 
     def __init__(self) -> None:
-        self._data = np.empty((4, 256))  # step, epoch, value, sum of the smoothing
+        self._data = np.empty((5, 256))  # step, epoch, value, sum of the smoothing, smoothed value
         self._count = 0
         self._weight = 0.0
 
@@ -57,10 +57,7 @@ class Curve:
 
     def smooth(self) -> Array:
         """The exponential moving average, corrected for its short past at the beginning."""
-        if not self._weight:
-            return self.raw
-        ages = np.arange(1, self._count + 1)
-        return self._data[3, : self._count] / -np.expm1(ages * np.log(self._weight))
+        return self._data[4, : self._count] if self._weight else self.raw
 
     def _smooth(self, start: int) -> None:
         """Continue s[i] = w s[i - 1] + (1 - w) x[i] from `start`, a block at a time."""
@@ -76,6 +73,8 @@ class Curve:
             n = len(part)
             sums[i : i + n] = kernel[:n, :n] @ part + powers[1 : n + 1] * carry
             carry = sums[i + n - 1]
+        past = -np.expm1(np.arange(start + 1, self._count + 1) * np.log(w))  # 1 - w^n
+        self._data[4, start : self._count] = sums[start : self._count] / past
 
 
 def decimate(x: Array, y: Array, limit: int = MAX_POINTS) -> tuple[Array, Array]:

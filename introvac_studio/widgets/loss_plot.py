@@ -73,7 +73,7 @@ class Group:
 
 
 def _standard() -> list[Group]:
-    train, valid = "training", "validation"
+    train, valid = "train", "valid"
     return [
         Group(
             "reconstruction", "Reconstruction (L1)",
@@ -90,7 +90,7 @@ def _standard() -> list[Group]:
         ),
         Group(
             "fake", "Seen as fake",
-            (Line("fake_reconstructed", "reconstructed", BLUE), Line("fake_generated", "generated", RED)),
+            (Line("fake_reconstructed", "rebuilt", BLUE), Line("fake_generated", "prior", RED)),
             share=True,
         ),
         Group("edit", "Edit success", share=True),
@@ -111,6 +111,17 @@ _TITLES = {
 def ink(colour: str) -> QColor:
     """A curve's colour, darker on light paper."""
     return QColor(colour) if theme.current().dark else QColor(colour).darker(135)
+
+
+def mixed(colour: QColor, ground: str, share: float = 0.35) -> QColor:
+    """A colour as it would look on a ground with so much opacity."""
+    under = QColor(ground)
+    pairs = (
+        (colour.red(), under.red()),
+        (colour.green(), under.green()),
+        (colour.blue(), under.blue()),
+    )
+    return QColor(*(round(share * a + (1 - share) * b) for a, b in pairs))
 
 
 def tabular(font: QFont, pixels: int, bold: bool = False) -> QFont:
@@ -220,17 +231,17 @@ class _Readout(QWidget):
 
         for colour, dashed, name, value in reversed(self._parts):
             put(value, strong, colours.text)
-            x, used = x - 5, used + 5
+            x, used = x - 4, used + 4
             if named and name:
                 put(name, plain, colours.muted)
-                x, used = x - 5, used + 5
+                x, used = x - 4, used + 4
             if not measure:
                 pen = QPen(colour, 2.5)
                 pen.setStyle(Qt.PenStyle.DotLine if dashed else Qt.PenStyle.SolidLine)
                 painter.setPen(pen)
-                painter.drawLine(QPointF(x - 10, middle), QPointF(x, middle))
-            x, used = x - 20, used + 20
-        return used - 10
+                painter.drawLine(QPointF(x - 8, middle), QPointF(x, middle))
+            x, used = x - 16, used + 16
+        return used - 8
 
 
 class _Plot(QWidget):
@@ -262,7 +273,9 @@ class _Plot(QWidget):
         box.setDefaultPadding(0)
         self.hair = pg.InfiniteLine(angle=90, movable=False)
         self.hair.hide()
-        self.game = pg.InfiniteLine(angle=90, movable=False)
+        self.game = pg.InfiniteLine(
+            angle=90, movable=False, label="game", labelOpts={"position": 0.93, "movable": False}
+        )
         self.game.hide()
         for mark in (self.hair, self.game):
             item.addItem(mark, ignoreBounds=True)
@@ -298,19 +311,20 @@ class _Plot(QWidget):
             axis.setStyle(tickFont=font, tickLength=-4, maxTickLevel=0, tickTextOffset=4)
             axis.setPen(pg.mkPen(p.border))
             axis.setTextPen(pg.mkPen(p.muted))
+        item.getAxis("bottom").setStyle(hideOverlappingLabels=False)
         item.getAxis("left").setWidth(46)
         item.getAxis("bottom").setHeight(20)
         item.showGrid(x=False, y=True, alpha=0.35)
         self.hair.setPen(pg.mkPen(p.muted, width=1))
         self.game.setPen(pg.mkPen(p.muted, width=1, style=Qt.PenStyle.DashLine))
+        self.game.label.setColor(p.muted)
+        self.game.label.setFont(font)
         for line, raw, smooth in self._lines.values():
             self._pens(line, raw, smooth)
 
     def _pens(self, line: Line, raw: pg.PlotDataItem, smooth: pg.PlotDataItem) -> None:
         colour = ink(line.colour)
-        faint = QColor(colour)
-        faint.setAlpha(85)
-        raw.setPen(pg.mkPen(faint, width=1))
+        raw.setPen(pg.mkPen(mixed(colour, theme.current().panel), width=1))  # opaque: drawn ten times faster
         style = Qt.PenStyle.DotLine if line.dashed else Qt.PenStyle.SolidLine
         smooth.setPen(pg.mkPen(colour, width=1.5 if line.dots else 2, style=style))
         smooth.setSymbolBrush(colour)
@@ -365,12 +379,20 @@ class _Plot(QWidget):
         if not self.zoomed_y and low <= high:
             if self.group.share and not log:
                 low, high = 0.0, 1.0
-            pad = 0.07 * (high - low) or max(abs(high) * 0.1, 1e-6)
-            item.getViewBox().setYRange(low - pad, high + pad, padding=0)
+            self._fit_y(low, high)
         self._setting = False
         self.game.setVisible(game_at is not None)
         if game_at is not None:
             self.game.setValue(game_at)
+
+    def _fit_y(self, low: float, high: float) -> None:
+        """Room above and below; a range that still fits well stays, since new ticks cost more than curves."""
+        box = self.view.getPlotItem().getViewBox()
+        bottom, top = box.viewRange()[1]
+        pad = 0.1 * (high - low) or max(abs(high) * 0.1, 1e-6)
+        inside = bottom + 0.2 * pad <= low and high <= top - 0.2 * pad
+        if not inside or top - bottom > 1.4 * (high - low + 2 * pad):
+            box.setYRange(low - pad, high + pad, padding=0)
 
     def read(self, curves: dict[str, Curve], by_epoch: bool, x: float | None) -> None:
         """Show the values at x, or the last ones."""
@@ -468,6 +490,7 @@ class LossPlots(QWidget):
         self._steps_per_epoch = 0
         self._game_step: int | None = None
         self._x_range: tuple[float, float] | None = None
+        self._x_end = 0.0
         self._cursor: float | None = None
         for plot in self._plots.values():
             self._grid.removeWidget(plot)
@@ -546,7 +569,7 @@ class LossPlots(QWidget):
         for group in self.groups:
             title = _TITLES.get((group.key, str(loss.get("reconstruction"))))
             if group.key == "edit" and isinstance(delta, int | float):
-                title = f"Edit success (δ = {delta:g})"
+                title = f"Edit success at {delta:g}"
             if title:
                 group.title = title
                 if group.key in self._plots:
@@ -616,8 +639,10 @@ class LossPlots(QWidget):
 
     def _whole(self) -> tuple[float, float]:
         ends = [float((c.epochs if self._by_epoch else c.steps)[-1]) for c in self.curves.values() if len(c)]
-        high = max(ends, default=1.0) or 1.0
-        return -0.01 * high, 1.02 * high
+        last = max(ends, default=1.0) or 1.0
+        if not last <= self._x_end <= 1.1 * last:
+            self._x_end = 1.05 * last  # ahead of the data, so that it is not moved at each point
+        return -0.01 * self._x_end, self._x_end
 
     def _game_x(self) -> float | None:
         if self._game_step is None:

@@ -1,0 +1,133 @@
+"""Loss curves: thinning, smoothing, growing, and what the plots make of events."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from introvac_studio.widgets.loss_data import MAX_POINTS, Curve, decimate, visible
+from introvac_studio.widgets.loss_plot import LossPlots, LossToolbar
+from trainer import events
+
+
+def losses(step: int, **values: float) -> events.StepLosses:
+    return events.StepLosses(
+        step=step, epoch=1, losses=values, images_per_second=1, seconds_left=None, learning_rate=1,
+        memory_bytes=0,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def plots(qtbot: QtBot) -> LossPlots:
+    widget = LossPlots()
+    qtbot.addWidget(widget)
+    widget.resize(960, 400)
+    with qtbot.waitExposed(widget):
+        widget.show()
+    return widget
+
+
+@pytest.mark.parametrize("count", [1, 499, 500, 501, 777, 100_000, 100_003])
+def test_that_decimation_keeps_extremes_and_ends(count: int) -> None:
+    x = np.arange(count, dtype=float)
+    y = np.random.default_rng(count).standard_normal(count)
+    px, py = decimate(x, y)
+    assert len(px) == len(py) <= MAX_POINTS
+    assert (py.min(), py.max()) == (y.min(), y.max())
+    assert (px[0], px[-1]) == (x[0], x[-1])
+    assert (np.diff(px) > 0).all()
+
+
+def test_that_smoothing_does_not_depend_on_the_batches() -> None:
+    values = np.random.default_rng(0).standard_normal(1000)
+    whole, parts = Curve(), Curve()
+    for curve, sizes in ((whole, [1000]), (parts, [1, 2, 61, 64, 500, 372])):
+        curve.set_weight(0.9)
+        start = 0
+        for size in sizes:
+            steps = np.arange(start, start + size, dtype=float)
+            curve.append(steps, steps, values[start : start + size])
+            start += size
+    expected, total = [], 0.0
+    for n, value in enumerate(values, 1):
+        total = 0.9 * total + 0.1 * value
+        expected.append(total / (1 - 0.9**n))
+    np.testing.assert_allclose(whole.smooth(), expected)
+    np.testing.assert_allclose(parts.smooth(), expected)
+
+
+def test_that_a_curve_skips_what_is_not_finite_and_can_be_cut() -> None:
+    curve = Curve()
+    steps = np.arange(6.0)
+    curve.append(steps, steps, np.array([0, np.nan, 2, np.inf, 4, 5]))
+    assert curve.raw.tolist() == [0, 2, 4, 5]
+    curve.truncate(4)
+    assert curve.steps.tolist() == [0, 2, 4]
+
+
+def test_that_a_zoomed_view_keeps_one_point_on_either_side() -> None:
+    x = np.arange(10.0)
+    assert visible(x, x, 3.5, 5.5)[0].tolist() == [3, 4, 5, 6]
+
+
+def test_that_plots_come_with_their_data(plots: LossPlots) -> None:
+    assert plots.plots() == []
+    plots.append([losses(1, reconstruction=0.5, kl=1.0)])
+    assert [p.group.key for p in plots.plots()] == ["reconstruction", "kl"]
+    plots.append([losses(2, reconstruction=0.4, encoder_game=1.0, decoder_game=2.0, novelty=3.0)])
+    plots.append([events.Validated(step=2, epoch=1, figures={"l1": 0.4, "edit.Hat": 0.5, "accuracy.Hat": 1})])
+    keys = [p.group.key for p in plots.plots()]
+    assert keys == ["reconstruction", "kl", "game", "edit", "novelty"]
+    plots.set_group_visible("accuracy", True)
+    assert "accuracy" in [p.group.key for p in plots.plots()]
+    plots.clear()
+    assert plots.plots() == []
+
+
+def test_that_no_curve_draws_more_than_its_share(plots: LossPlots) -> None:
+    plots.append([losses(i, kl=float(i % 7)) for i in range(1, 5001)])
+    raw, smooth = plots.plots()[0].shown_points()["kl"]
+    assert 100 < raw <= MAX_POINTS
+    assert 100 < smooth <= MAX_POINTS
+
+
+def test_that_a_resume_cuts_the_curves(plots: LossPlots) -> None:
+    plots.append([losses(10, kl=1), losses(20, kl=2), losses(30, kl=3)])
+    plots.append([events.Resumed(step=20), losses(30, kl=9)])
+    assert plots.curves["kl"].raw.tolist() == [1, 2, 9]
+
+
+def test_that_the_readout_follows_the_cursor(plots: LossPlots) -> None:
+    plots.set_smoothing(0)
+    plots.append([losses(i, kl=i / 10, reconstruction=i / 100) for i in range(1, 101)])
+    first, second = plots.plots()
+    assert (first.readout.text(), second.readout.text()) == ("1.00", "10.0")
+    first.moved.emit(50.2)
+    assert (first.readout.text(), second.readout.text()) == ("0.500", "5.00")
+    first.moved.emit(None)
+    assert second.readout.text() == "10.0"
+
+
+def test_that_a_zoom_stays_until_it_is_reset(plots: LossPlots, qtbot: QtBot) -> None:
+    plots.append([losses(i, kl=float(i), vac=1.0) for i in range(1, 101)])
+    plot = plots.plots()[0]
+    plot.ranged.emit(20.0, 40.0)
+    plots.append([losses(i, kl=float(i)) for i in range(101, 201)])
+    assert plot.view.viewRange()[0] == [20.0, 40.0]
+    plots.setFocus()
+    qtbot.keyClick(plots, Qt.Key.Key_A)
+    assert plot.view.viewRange()[0][1] >= 200
+
+
+def test_that_the_toolbar_sets_scale_and_axis(plots: LossPlots, qtbot: QtBot) -> None:
+    bar = LossToolbar(plots)
+    qtbot.addWidget(bar)
+    plots.append([losses(i, kl=float(i)) for i in range(101)])  # the first has no logarithm
+    bar.log.setChecked(True)
+    assert plots.plots()[0].view.viewRange()[1][1] < 3
+    bar.unit.setCurrentIndex(1)
+    assert plots.plots()[0].view.viewRange()[0][1] < 3
+    bar.smoothing.setValue(0)
+    assert plots.plots()[0].shown_points()["kl"][0] == 0  # nothing faint behind the raw curve itself
