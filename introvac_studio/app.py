@@ -80,7 +80,7 @@ def _hook_errors(studio: Studio) -> None:
         ident = secrets.token_hex(3)
         log.error("fault %s\n%s", ident, "".join(traceback.format_exception(kind, error, trace)))
         studio.complain(
-            f"Something went wrong inside the studio ({kind.__name__}: {error}). Details: log {ident}."
+            f"Something went wrong inside the studio ({kind.__name__}: {error}). The log has it as {ident}."
         )
 
     sys.excepthook = hook

@@ -1,4 +1,4 @@
-"""What an export shows: the paper's triplets and strips over delta, for the current face and its neighbours."""
+"""What an export shows: the paper's triplets, and strips over delta, of the current face and others."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PySide6.QtCore import QSize, Qt, Signal, Slot
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence
+from PySide6.QtCore import QSize, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -71,6 +71,7 @@ class Workspace(QMainWindow):
         self.setDockOptions(self.dockOptions() | QMainWindow.DockOption.GroupedDragging)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self._specs = docks
+        self.arranged = False  # whether the docks have sizes of their own, remembered or given
         self.docks: dict[str, QDockWidget] = {}
         for spec in docks:
             dock = QDockWidget(spec.title)
@@ -104,6 +105,12 @@ class Workspace(QMainWindow):
                 self.docks[spec.over].raise_()
         self.resize_docks()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if not self.arranged:
+            self.arranged = True
+            QTimer.singleShot(0, self, self.resize_docks)  # sizes mean something only once there is a window
+
     @Slot()
     def _trim_titles(self) -> None:
         """A dock in a group of tabs has its name on the tab; a title bar would say it twice."""
@@ -112,7 +119,7 @@ class Workspace(QMainWindow):
             if tabbed and dock.titleBarWidget() is None:
                 dock.setTitleBarWidget(QWidget(dock))
             elif not tabbed and (blank := dock.titleBarWidget()) is not None:
-                dock.setTitleBarWidget(None)
+                dock.setTitleBarWidget(None)  # type: ignore[arg-type]
                 blank.deleteLater()
 
     def resize_docks(self) -> None:
@@ -295,8 +302,8 @@ class MainWindow(QMainWindow):
         self.restoreGeometry(self._settings.blob("window/geometry"))
         for name, workspace in self.workspaces.items():
             blob = self._settings.blob(f"window/layout.{LAYOUT_VERSION}.{name}")
-            if blob.isEmpty() or not workspace.restoreState(blob, LAYOUT_VERSION):
-                workspace.resize_docks()
+            if not blob.isEmpty():
+                workspace.arranged = workspace.restoreState(blob, LAYOUT_VERSION)
 
     def remember(self) -> None:
         self._settings.set_blob("window/geometry", self.saveGeometry())
@@ -346,10 +353,6 @@ class Banner(QFrame):
         return self._label.text() if not self.isHidden() else ""
 
     def say(self, text: str) -> None:
-        colours = theme.current()
-        self.setStyleSheet(
-            f"#banner {{ background: {colours.raised}; border: 1px solid {colours.bad}; border-radius: 6px; }}"
-        )
         self._label.setText(text)
         self.show()
 

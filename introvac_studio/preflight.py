@@ -1,4 +1,4 @@
-"""Before Qt starts: is there a display, and can its plugin load? Qt would abort the process instead of saying so."""
+"""Before Qt starts: is there a display, and can its plugin load? Qt would abort instead of saying so."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ PACKAGES = {
     "libxcb-xfixes.so.0": "libxcb-xfixes0",
     "libxcb-xkb.so.1": "libxcb-xkb1",
 }
+
+VIRTUAL = "or on a server use a virtual one: sudo apt install xvfb; xvfb-run python main.py"
 
 
 def _package(error: str) -> str:
@@ -96,12 +98,9 @@ def problem() -> str | None:
             return _package(str(error))
     if not os.environ.get("DISPLAY"):
         return (
-            "IntroVAC Studio needs a display and none is set (DISPLAY and WAYLAND_DISPLAY are empty); start it "
-            "in a desktop session, or on a server under a virtual one: sudo apt install xvfb; xvfb-run python main.py"
+            "IntroVAC Studio needs a display and none is set (DISPLAY and WAYLAND_DISPLAY are empty); "
+            f"start it in a desktop session, {VIRTUAL}"
         )
     if not _display_answers():
-        return (
-            f"IntroVAC Studio cannot reach the display {os.environ['DISPLAY']!r}; check DISPLAY, or on a server "
-            "use a virtual one: sudo apt install xvfb; xvfb-run python main.py"
-        )
+        return f"IntroVAC Studio cannot reach the display {os.environ['DISPLAY']!r}; check DISPLAY, {VIRTUAL}"
     return None

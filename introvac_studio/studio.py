@@ -88,9 +88,7 @@ class Studio(QObject):
             ),
         )
         window.add_workspace("train", "Train", self.runs.docks())
-        window.add_workspace(
-            "generate", "Generate", (Dock("generate", "Generate", self.generate, width=1200),)
-        )
+        window.add_workspace("generate", "Generate", (Dock("generate", "Generate", self.generate),))
         window.add_commands(self._commands())
         window.restore()
 
@@ -510,7 +508,7 @@ class Studio(QObject):
         self._inform(
             "About IntroVAC Studio",
             f"<h3>IntroVAC Studio {trainer.__version__}</h3>"
-            "<p>An introspective variational autoencoder and classifier of faces, and a studio to explore it. "
+            "<p>An introspective variational autoencoder and classifier of faces, and a studio for it. "
             "MIT licence.</p>"
             f"<p>{CREDIT}</p>",
         )

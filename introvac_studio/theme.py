@@ -115,6 +115,7 @@ def stylesheet(p: Palette) -> str:
     QLabel#muted, QCheckBox#muted {{ color: {p.muted}; }}
     QLabel#heading {{ color: {p.muted}; font-weight: 600; }}
     QLabel#empty {{ color: {p.muted}; font-size: 14px; }}
+    QFrame#banner {{ background: {p.raised}; border: 1px solid {p.bad}; border-radius: 6px; }}
     QLabel#warning {{ color: {p.warn}; }}
     QPushButton {{ background: {p.raised}; color: {p.text}; border: 1px solid {p.border};
         border-radius: 5px; padding: 5px 12px; min-height: 18px; }}
@@ -141,6 +142,7 @@ def stylesheet(p: Palette) -> str:
         width: 18px; subcontrol-position: bottom right; }}
     QSpinBox::up-arrow, QDoubleSpinBox::up-arrow {{ image: url("{up}"); width: 10px; height: 10px; }}
     QSpinBox::down-arrow, QDoubleSpinBox::down-arrow {{ image: url("{down}"); width: 10px; height: 10px; }}
+    QDoubleSpinBox#delta {{ min-height: 16px; padding: 2px 6px; }}
     QPushButton::menu-indicator {{ image: url("{down}"); width: 12px; height: 12px;
         subcontrol-position: right center; right: 8px; }}
     QComboBox QAbstractItemView {{ background: {p.raised}; color: {p.text}; border: 1px solid {p.border};

@@ -127,9 +127,9 @@ def parser() -> argparse.ArgumentParser:
     _device(p)
     p.set_defaults(act=commands.encode)
 
-    p = commands_.add_parser("export", help="write a model's directions")
+    p = commands_.add_parser("export", help="write a model's directions, or a copy with half-precision weights")
     p.add_argument("--model", required=True, metavar="FILE")
-    p.add_argument("--to", required=True, choices=("directions",))
+    p.add_argument("--to", required=True, choices=("directions", "half"))
     p.add_argument("--out", required=True, metavar="DIR")
     p.set_defaults(act=commands.export)
     return top

@@ -384,6 +384,10 @@ def export(args: Namespace) -> None:
     model = checkpoint.load_model(args.model)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "directions.npz"
-    latent.save_directions(path, checkpoint.hyperplanes(model), checkpoint.digest(model))
+    if args.to == "half":
+        path = out / "model.safetensors"
+        checkpoint.save_model(path, model, checkpoint.read_card(args.model), half=True)
+    else:
+        path = out / "directions.npz"
+        latent.save_directions(path, checkpoint.hyperplanes(model), checkpoint.digest(model))
     log.info("%s", path)

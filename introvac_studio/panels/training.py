@@ -717,8 +717,8 @@ class TrainingPanel(QObject):
 
     @Slot(object)
     def _on_continue(self, run: Path) -> None:
-        self._begin()
         self.continueRequested.emit(run)
+        self._begin()  # after it, as the run may have been read anew
 
     def _begin(self) -> None:
         self.run_panel.set_phase("starting")
@@ -785,7 +785,8 @@ class TrainingPanel(QObject):
             self.log.say(event.time, *line)
         if isinstance(event, events.RunStarted):
             self._total = event.total_steps
-            self.samples.set_run(Path(event.run)) if not self._replaying else None
+            if not self._replaying and self.samples.run != Path(event.run):
+                self.samples.set_run(Path(event.run))
             panel.bar.setRange(0, max(event.total_steps, 1))
             self._progress(event.step)
             self._alive("running")

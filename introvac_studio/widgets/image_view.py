@@ -72,7 +72,7 @@ class ImageView(QWidget):
         self.update()
 
     def picture_rect(self) -> QRectF:
-        """Where the picture is, in widget coordinates: a whole number of screen pixels for each of its own."""
+        """Where the picture is, in widget coordinates: whole screen pixels for each of its own."""
         room = min(self.width(), self.height())
         if self._image is None:
             side = float(room)

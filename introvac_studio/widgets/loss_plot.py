@@ -16,6 +16,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import (
     QColor,
     QFont,
+    QFontMetrics,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -42,6 +43,8 @@ from PySide6.QtWidgets import (
 from introvac_studio import theme
 from introvac_studio.widgets.loss_data import Array, Curve, decimate, visible
 from trainer import events
+
+_MARK = 8  # pixels of a line beside its name
 
 BLUE, ORANGE, GREEN, PINK, YELLOW, VIOLET, RED, GREY = theme.ATTRIBUTE_COLOURS
 
@@ -102,6 +105,16 @@ def _standard() -> list[Group]:
     ]  # fmt: skip
 
 
+_HELP = {
+    "reconstruction": "Mean difference between pictures and their reconstructions; pixels are from 0 to 1",
+    "classification": "Cross entropy of the attributes, read off the codes of real faces",
+    "kl": "How far codes are from the standard normal prior, in nats per latent dimension",
+    "game": "Both sides of the adversarial game: encoder and classifier, and decoder",
+    "fake": "How sure the encoder is that decoded faces are not real: rebuilt ones, and ones from the prior",
+    "edit": "Share of validation faces whose edit is recognised when encoded again",
+    "accuracy": "Share of validation faces whose attribute is read off their code correctly",
+    "vac": "Reconstruction, classification and KL with their weights",
+}
 _TITLES = {
     ("reconstruction", "l1"): "Reconstruction (L1)",
     ("reconstruction", "mse"): "Reconstruction (MSE)",
@@ -200,48 +213,38 @@ class _Readout(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         plain, strong = tabular(self.font(), 11), tabular(self.font(), 12, True)
+        names, values = QFontMetrics(plain), QFontMetrics(strong)
+        numbers = sum(values.horizontalAdvance(value) + _MARK + 12 for *_, value in self._parts)
+        texts = self._names(names, self.width() - numbers)
         colours = theme.current()
-        for named in (True, False):
-            if self._draw(painter, plain, strong, colours, named, measure=True) <= self.width():
-                break
-        self._draw(painter, plain, strong, colours, named, measure=False)
+        x, middle, height = self.width(), self.height() / 2, self.height()
+        flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        for (colour, dashed, _, value), name in reversed(list(zip(self._parts, texts, strict=True))):
+            for text, font, tint, metrics in (
+                (value, strong, colours.text, values),
+                (name, plain, colours.muted, names),
+            ):
+                if text:
+                    width = metrics.horizontalAdvance(text)
+                    x -= width
+                    painter.setFont(font)
+                    painter.setPen(QColor(tint))
+                    painter.drawText(QRectF(x, 0, width + 2, height), flags, text)
+                    x -= 4
+            pen = QPen(colour, 2.5)
+            pen.setStyle(Qt.PenStyle.DotLine if dashed else Qt.PenStyle.SolidLine)
+            painter.setPen(pen)
+            painter.drawLine(QPointF(x - _MARK, middle), QPointF(x, middle))
+            x -= _MARK + 8
 
-    def _draw(
-        self,
-        painter: QPainter,
-        plain: QFont,
-        strong: QFont,
-        colours: theme.Palette,
-        named: bool,
-        measure: bool,
-    ) -> float:
-        x, middle = float(self.width()), self.height() / 2
-        flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        used = 0.0
-
-        def put(text: str, font: QFont, colour: str) -> None:
-            nonlocal x, used
-            painter.setFont(font)
-            width = painter.fontMetrics().horizontalAdvance(text)
-            if not measure:
-                painter.setPen(QColor(colour))
-                painter.drawText(QRectF(x - width - 2, 0, width + 2, self.height()), flags, text)
-            x -= width
-            used += width
-
-        for colour, dashed, name, value in reversed(self._parts):
-            put(value, strong, colours.text)
-            x, used = x - 4, used + 4
-            if named and name:
-                put(name, plain, colours.muted)
-                x, used = x - 4, used + 4
-            if not measure:
-                pen = QPen(colour, 2.5)
-                pen.setStyle(Qt.PenStyle.DotLine if dashed else Qt.PenStyle.SolidLine)
-                painter.setPen(pen)
-                painter.drawLine(QPointF(x - 8, middle), QPointF(x, middle))
-            x, used = x - 16, used + 16
-        return used - 8
+    def _names(self, metrics: QFontMetrics, room: int) -> list[str]:
+        """The names as they fit: whole, shortened, all but the first, or none."""
+        whole = [name for _, _, name, _ in self._parts]
+        short = [metrics.elidedText(name, Qt.TextElideMode.ElideRight, 48) for name in whole]
+        for names in (whole, short, ["", *short[1:]]):
+            if sum(metrics.horizontalAdvance(name) + 4 for name in names if name) <= room:
+                return names
+        return [""] * len(whole)
 
 
 class _Plot(QWidget):
@@ -260,6 +263,7 @@ class _Plot(QWidget):
         self._ends: dict[str, float] = {}
         self.title = _Elided(group.title)
         self.title.setObjectName("muted")
+        self.title.setToolTip(_HELP.get(group.key, ""))
         self.readout = _Readout()
         axes = {"left": _Axis("left"), "bottom": _Axis("bottom")}
         self.view = pg.PlotWidget(axisItems=axes)
@@ -569,7 +573,7 @@ class LossPlots(QWidget):
         for group in self.groups:
             title = _TITLES.get((group.key, str(loss.get("reconstruction"))))
             if group.key == "edit" and isinstance(delta, int | float):
-                title = f"Edit success at {delta:g}"
+                title = f"Edit success, δ {delta:g}"
             if title:
                 group.title = title
                 if group.key in self._plots:
@@ -728,6 +732,7 @@ class LossPlots(QWidget):
         if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
             for plot in self._plots.values():
                 plot.restyle()
+            self.refresh()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_A and not event.modifiers():

@@ -163,6 +163,10 @@ class SamplesView(QWidget):
         self.slider.sliderMoved.connect(self._on_dragged)
         self.follow.toggled.connect(self._on_follow)
 
+    @property
+    def run(self) -> Path:
+        return self._run
+
     def set_run(self, run: Path) -> None:
         """Forget the grids, and look for new ones in another run directory."""
         self._run, self._events = run, []

@@ -205,6 +205,8 @@ class InferenceThread(QThread):
         yield
 
     def _encode_faces(self, faces: FaceSet) -> Iterator[None]:
+        import sklearn.decomposition  # noqa: F401  here, so that the latent view need not wait for it
+
         codec, stamp = self._need(), self._stamp
         parts = []
         for start in range(0, len(faces), CHUNK):

@@ -61,7 +61,7 @@ class Mailbox:
         return None
 
     def take(self, busy: bool) -> tuple[Callable[[], None] | None, Job | None]:
-        """An urgent request, else a job; waits for either unless `busy` with a job. Both None: closed or busy."""
+        """An urgent request, else a job; waits for either unless `busy`. Both None: closed, or busy."""
         with self._ready:
             while not self._closed:
                 if (request := self._take_urgent()) is not None:

@@ -266,7 +266,7 @@ def _death(code: int) -> str:
     with suppress(ValueError):
         name = signal.Signals(-code).name if code < 0 else name
     hint = ", perhaps for want of memory" if name == "SIGKILL" else ""
-    return f"The training process died ({name}){hint}. Resume the run to go on from its last checkpoint."
+    return f"The training process died ({name}){hint}. The run can be resumed from its last checkpoint."
 
 
 def _start(command: list[str]) -> subprocess.Popen[bytes]:

@@ -1,0 +1,289 @@
+"""The command line as a script uses it: real processes for training, calls of `main` for the rest."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import trainer
+from tests.conftest import TINY_ARGUMENTS
+from trainer import checkpoint, events
+from trainer.cli import main, parser
+from trainer.data.avatars import draw, options_for
+from trainer.grid import read_recipe
+
+ATTRIBUTES = ("Eyeglasses", "FacialHair")
+
+
+def train_arguments(run: Path, *more: str) -> list[str]:
+    return ["train", "--preset", "quick", "--data", "avatars:96", "--run", str(run), *TINY_ARGUMENTS, *more]
+
+
+def child(arguments: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "trainer", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def spoken(process: subprocess.Popen[str]) -> Iterator[events.Event]:
+    """Events of a child's stdout: every line must be one."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        yield events.from_line(line)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    """Two pictures of one name in two folders, one of them not square."""
+    paths = []
+    for i, (folder, size) in enumerate((("a", (90, 90)), ("b", (120, 90)))):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "face.png"
+        Image.fromarray(draw(options_for(3, i), 96)).resize(size).save(path)
+        paths.append(path)
+    return paths
+
+
+def error_of(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
+    """The one line that a refused command prints."""
+    try:
+        code = main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and "Traceback" not in lines[0]
+    return lines[0]
+
+
+def test_that_train_edit_sample_encode_and_export_work_in_a_row(
+    tmp_path: Path, photos: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(train_arguments(run)) == 0
+    for name in ("config.json", "events.jsonl", "checkpoints", "samples", "model.safetensors"):
+        assert (run / name).exists()
+    model = str(run / "model.safetensors")
+
+    out = tmp_path / "edited"
+    arguments = ["--input", *map(str, photos), "--move", "Eyeglasses=2", "--move", "Eyeglasses=1"]
+    assert (
+        main(["edit", "--model", model, *arguments, "--move", "Eyeglasses+FacialHair=-2", "--out", str(out)])
+        == 0
+    )
+    names = {
+        f"{stem}.{kind}.png"
+        for stem in ("face", "face-2")
+        for kind in ("original", "reconstruction", "edited")
+    }
+    assert {p.name for p in out.iterdir()} == names | {"edits.json"}
+    with Image.open(out / "face-2.edited.png") as picture:
+        assert picture.size == (32, 32)
+    record = json.loads((out / "edits.json").read_text("utf-8"))[1]
+    assert record["input"] == str(photos[1])
+    assert record["moves"] == {"Eyeglasses": 3.0, "Eyeglasses+FacialHair": -2.0}
+    assert set(record["logits"]) == {"before", "after", "reencoded"}
+    planes = checkpoint.hyperplanes(trainer.load(model))
+    step = 3 * planes.normal("Eyeglasses")
+    joint = planes.normal("Eyeglasses") + planes.normal("FacialHair")
+    step = step - 2 * joint / np.linalg.norm(joint)
+    moved = record["logits"]["after"]["FacialHair"] - record["logits"]["before"]["FacialHair"]
+    assert moved == pytest.approx(float(planes.w[1] @ step), abs=1e-4)
+
+    grid_path, codes_path = tmp_path / "grid.png", tmp_path / "codes.npz"
+    wants = ["--want", "Eyeglasses=yes", "--want", "FacialHair=any"]
+    assert main(
+        ["sample", "--model", model, *wants, *"--sampler langevin --recipe converged --count 5".split(),
+         "--accept", "0.6", "--out", str(grid_path), "--codes", str(codes_path), "--seed", "4"]
+    ) == 0  # fmt: skip
+    with np.load(codes_path, allow_pickle=False) as codes:
+        assert codes["accepted"].sum() == 5 and codes["z"].dtype == np.float32
+        p = 1 / (1 + np.exp(-codes["logits"][:, 0]))
+        assert ((p >= 0.6) == codes["accepted"]).all() and codes["logits"].shape[1] == 3
+    assert read_recipe(grid_path) is not None
+
+    encoded = tmp_path / "encoded.npz"
+    assert (
+        main(["encode", "--model", model, "--data", "avatars:96", "--split", "valid", "--out", str(encoded)])
+        == 0
+    )
+    with np.load(encoded, allow_pickle=False) as codes:
+        n = len(codes["names"])
+        assert 0 < n < 96 and codes["mu"].shape == codes["sigma"].shape == (n, 8)
+        assert codes["logits"].shape == (n, 3) and codes["labels"].shape == (n, 2)
+        assert tuple(codes["attributes"]) == ATTRIBUTES and set(np.unique(codes["labels"])) <= {0, 1}
+
+    assert main(["export", "--model", model, "--to", "directions", "--out", str(tmp_path / "d")]) == 0
+    with np.load(tmp_path / "d" / "directions.npz", allow_pickle=False) as directions:
+        assert tuple(directions["names"]) == (*ATTRIBUTES, "fake")
+        assert np.allclose(directions["w"], planes.w) and np.allclose(directions["b"], planes.b)
+        assert str(directions["model"]) == checkpoint.digest(trainer.load(model))
+    assert main(["export", "--model", model, "--to", "half", "--out", str(tmp_path / "h")]) == 0
+    assert trainer.load(tmp_path / "h" / "model.safetensors").attributes == ATTRIBUTES
+
+
+def test_that_accept_zero_gives_exactly_the_count(tiny_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "codes.npz"
+    wants = ["--want", "Eyeglasses=no", "--want", "fake=no"]
+    arguments = ["--sampler", "langevin", "--count", "7", "--accept", "0", "--codes", str(path)]
+    assert main(["sample", "--model", str(tiny_model), *wants, *arguments, "--steps", "20"]) == 0
+    with np.load(path, allow_pickle=False) as codes:
+        assert codes["z"].shape == (7, 8) and codes["accepted"].all()
+
+
+def test_that_prepare_makes_a_cache_that_train_takes(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    prepared = [
+        "prepare",
+        "--data",
+        "avatars:96",
+        "--image-size",
+        "32",
+        "--out",
+        str(cache),
+        "--workers",
+        "1",
+    ]
+    assert main(prepared) == 0
+    arguments = train_arguments(tmp_path / "run", "--max-steps", "2")
+    arguments[arguments.index("avatars:96")] = str(cache)
+    assert main(arguments) == 0
+
+
+def test_that_show_prints_the_resolved_config_and_stops(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(train_arguments(run, "--show", "--subset", "balanced:2", "--seed", "5")) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["model"]["image_size"] == 32 and shown["loop"]["seed"] == 5
+    assert shown["data"]["subset"] == "balanced:2" and shown["model"]["crop"] == "none"
+    assert not run.exists()
+
+
+def test_that_a_child_speaks_only_events_and_obeys_stdin(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = child(train_arguments(run, "--events", "--set", "epochs=500"))
+    assert process.stdin is not None
+    said = []
+    for event in spoken(process):
+        said.append(event)
+        if isinstance(event, events.StepLosses) and event.step == 3:
+            process.stdin.write('{"do": "pause"}\n')
+            process.stdin.flush()
+        if isinstance(event, events.Paused):
+            process.stdin.write('{"do": "snapshot"}\n{"do": "resume"}\n')
+            process.stdin.flush()
+        if isinstance(event, events.Continued):
+            process.stdin.write('{"do": "stop"}\n')
+            process.stdin.flush()
+    assert process.wait(60) == 0
+    process.communicate()
+    kinds = [type(e).__name__ for e in said]
+    assert kinds.count("Paused") == kinds.count("Continued") == 1
+    assert isinstance(said[-1], events.Finished) and said[-1].reason == "stopped"
+    assert trainer.load(run / "model.safetensors").attributes == ATTRIBUTES
+
+
+def test_that_the_end_of_stdin_stops_the_child_with_a_checkpoint(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = child(train_arguments(run, "--events", "--set", "epochs=500"))
+    assert process.stdin is not None
+    for event in spoken(process):
+        if isinstance(event, events.StepLosses):
+            break
+    process.stdin.close()
+    last = list(spoken(process))[-1]
+    assert process.wait(60) == 0
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    process.stderr.close()
+    assert isinstance(last, events.Finished) and (run / "checkpoints" / "last.safetensors").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM; the studio writes to stdin")
+def test_that_sigterm_ends_with_a_checkpoint_and_resume_needs_only_the_run(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = child(train_arguments(run, "--events", "--max-steps", "24"))
+    for event in spoken(process):
+        if isinstance(event, events.StepLosses) and event.step >= 2:
+            process.send_signal(signal.SIGTERM)
+            break
+    said = list(spoken(process))
+    process.communicate()
+    assert process.returncode == 0
+    stopped = said[-1]
+    assert isinstance(stopped, events.Finished) and stopped.reason == "stopped" and stopped.step < 24
+    assert main(["train", "--resume", "--run", str(run)]) == 0
+    lines = [events.from_line(x) for x in (run / "events.jsonl").read_text("utf-8").splitlines()]
+    assert [e.step for e in lines if isinstance(e, events.Resumed)] == [stopped.step]
+    assert lines[-1].step == 24
+
+
+def test_that_errors_are_one_line_with_exit_two(
+    tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = str(tiny_model)
+    (tmp_path / "text.png").write_text("no picture")
+    cases = {
+        "Eyeglases": ["edit", "--model", model, "--input", "x.png", "--move", "Eyeglases=1", "--out", str(tmp_path)],
+        "expected a number": ["edit", "--model", model, "--input", "x", "--move", "Eyeglasses=a", "--out", "o"],
+        "text.png": [
+            *("edit", "--model", model, "--input", str(tmp_path / "text.png")),
+            *("--move", "Eyeglasses=1", "--out", str(tmp_path / "o")),
+        ],
+        "gone.safetensors": ["export", "--model", "gone.safetensors", "--to", "directions", "--out", "o"],
+        "Moustache": ["sample", "--model", model, "--want", "Moustache=yes", *["--sampler", "langevin", "--count", "1", "--out", "o.png"]],
+        "--out GRID.png": ["sample", "--model", model, *["--sampler", "langevin", "--count", "1"]],
+        "positive whole": ["sample", "--model", model, *["--sampler", "langevin", "--count", "0", "--out", "o.png"]],
+        "learning_rte": ["train", "--preset", "quick", "--run", str(tmp_path / "r"), "--set", "learning_rte=1"],
+        "epochs = 0": ["train", "--preset", "quick", "--run", str(tmp_path / "r"), "--set", "epochs=0"],
+        "--preset": ["train", "--run", str(tmp_path / "r")],
+        "nowhere": ["train", "--preset", "quick", "--data", f"celeba:{tmp_path / 'nowhere'}", "--run", str(tmp_path / "r")],
+        "Goggles": [*train_arguments(tmp_path / "r"), "--attributes", "Goggles"],
+        "device": [*train_arguments(tmp_path / "r"), "--device", "abacus"],
+        "config.json": ["train", "--resume", "--run", str(tmp_path / "never")],
+        "invalid choice": ["frobnicate"],
+    }  # fmt: skip
+    for needle, arguments in cases.items():
+        assert needle in error_of(capsys, arguments), needle
+
+
+def test_that_a_run_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    assert main(train_arguments(run, "--max-steps", "1")) == 0
+    capsys.readouterr()
+    assert "--resume" in error_of(capsys, train_arguments(run))
+
+
+def test_that_a_failed_child_says_why_as_an_event(tmp_path: Path) -> None:
+    arguments = train_arguments(tmp_path / "run", "--events")
+    arguments[arguments.index("avatars:96")] = f"folder:{tmp_path / 'nowhere'}"
+    process = child(arguments)
+    out, err = process.communicate()
+    assert process.returncode == 2
+    said = [events.from_line(line) for line in out.splitlines()]
+    assert isinstance(said[-1], events.Failed) and "nowhere" in said[-1].text
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_that_help_names_every_flag_of_every_command() -> None:
+    actions = next(a for a in parser()._actions if a.dest == "command")
+    assert set(actions.choices) == {"prepare", "train", "edit", "sample", "encode", "export"}
+    for name, sub in actions.choices.items():
+        text = sub.format_help()
+        for action in sub._actions:
+            assert all(flag in text for flag in action.option_strings), (name, action.dest)
