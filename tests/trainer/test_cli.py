@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -104,11 +105,9 @@ def test_that_train_edit_sample_encode_and_export_work_in_a_row(
     assert moved == pytest.approx(float(planes.w[1] @ step), abs=1e-4)
 
     grid_path, codes_path = tmp_path / "grid.png", tmp_path / "codes.npz"
-    wants = ["--want", "Eyeglasses=yes", "--want", "FacialHair=any"]
-    assert main(
-        ["sample", "--model", model, *wants, *"--sampler langevin --recipe converged --count 5".split(),
-         "--accept", "0.6", "--out", str(grid_path), "--codes", str(codes_path), "--seed", "4"]
-    ) == 0  # fmt: skip
+    flags = "--want Eyeglasses=yes --want FacialHair=any --sampler langevin --recipe converged --accept 0.6"
+    files = ["--out", str(grid_path), "--codes", str(codes_path)]
+    assert main(["sample", "--model", model, *flags.split(), "--count", "5", "--seed", "4", *files]) == 0
     with np.load(codes_path, allow_pickle=False) as codes:
         assert codes["accepted"].sum() == 5 and codes["z"].dtype == np.float32
         p = 1 / (1 + np.exp(-codes["logits"][:, 0]))
@@ -236,30 +235,29 @@ def test_that_sigterm_ends_with_a_checkpoint_and_resume_needs_only_the_run(tmp_p
 def test_that_errors_are_one_line_with_exit_two(
     tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = str(tiny_model)
     (tmp_path / "text.png").write_text("no picture")
+    on_model, run = f"--model {shlex.quote(str(tiny_model))}", f"--run {shlex.quote(str(tmp_path / 'r'))}"
+    text, nowhere = shlex.quote(str(tmp_path / "text.png")), shlex.quote(f"celeba:{tmp_path / 'nowhere'}")
+    langevin = f"sample {on_model} --sampler langevin --out o.png --count"
     cases = {
-        "Eyeglases": ["edit", "--model", model, "--input", "x.png", "--move", "Eyeglases=1", "--out", str(tmp_path)],
-        "expected a number": ["edit", "--model", model, "--input", "x", "--move", "Eyeglasses=a", "--out", "o"],
-        "text.png": [
-            *("edit", "--model", model, "--input", str(tmp_path / "text.png")),
-            *("--move", "Eyeglasses=1", "--out", str(tmp_path / "o")),
-        ],
-        "gone.safetensors": ["export", "--model", "gone.safetensors", "--to", "directions", "--out", "o"],
-        "Moustache": ["sample", "--model", model, "--want", "Moustache=yes", *["--sampler", "langevin", "--count", "1", "--out", "o.png"]],
-        "--out GRID.png": ["sample", "--model", model, *["--sampler", "langevin", "--count", "1"]],
-        "positive whole": ["sample", "--model", model, *["--sampler", "langevin", "--count", "0", "--out", "o.png"]],
-        "learning_rte": ["train", "--preset", "quick", "--run", str(tmp_path / "r"), "--set", "learning_rte=1"],
-        "epochs = 0": ["train", "--preset", "quick", "--run", str(tmp_path / "r"), "--set", "epochs=0"],
-        "--preset": ["train", "--run", str(tmp_path / "r")],
-        "nowhere": ["train", "--preset", "quick", "--data", f"celeba:{tmp_path / 'nowhere'}", "--run", str(tmp_path / "r")],
-        "Goggles": [*train_arguments(tmp_path / "r"), "--attributes", "Goggles"],
-        "device": [*train_arguments(tmp_path / "r"), "--device", "abacus"],
-        "config.json": ["train", "--resume", "--run", str(tmp_path / "never")],
-        "invalid choice": ["frobnicate"],
-    }  # fmt: skip
+        "Eyeglases": f"edit {on_model} --input x.png --move Eyeglases=1 --out o",
+        "expected a number": f"edit {on_model} --input x.png --move Eyeglasses=a --out o",
+        "text.png": f"edit {on_model} --input {text} --move Eyeglasses=1 --out o",
+        "gone.safetensors": "export --model gone.safetensors --to directions --out o",
+        "Moustache": f"{langevin} 1 --want Moustache=yes",
+        "--out GRID.png": f"sample {on_model} --sampler langevin --count 1",
+        "positive whole": f"{langevin} 0",
+        "learning_rte": f"train --preset quick {run} --set learning_rte=1",
+        "epochs = 0": f"train --preset quick {run} --set epochs=0",
+        "--preset": f"train {run}",
+        "nowhere": f"train --preset quick --data {nowhere} {run}",
+        "Goggles": f"train --preset quick --data avatars:96 --attributes Goggles --set image_size=32 {run}",
+        "device": f"train --preset quick --data avatars:96 --device abacus --set image_size=32 {run}",
+        "config.json": f"train --resume --run {shlex.quote(str(tmp_path / 'never'))}",
+        "invalid choice": "frobnicate",
+    }
     for needle, arguments in cases.items():
-        assert needle in error_of(capsys, arguments), needle
+        assert needle in error_of(capsys, shlex.split(arguments)), needle
 
 
 def test_that_a_run_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

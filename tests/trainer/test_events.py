@@ -11,13 +11,21 @@ from trainer import events
 
 SOME = [
     events.StepLosses(
-        step=3, epoch=1, losses={"kl": 0.5}, images_per_second=9.0, seconds_left=None, learning_rate=1e-3, memory_bytes=1
+        step=3,
+        epoch=1,
+        losses={"kl": 0.5},
+        images_per_second=9.0,
+        seconds_left=None,
+        learning_rate=1e-3,
+        memory_bytes=1,
     ),
     events.Validated(step=3, epoch=1, figures={"l1": 0.1}),
-    events.SamplesWritten(step=3, epoch=1, path="samples/a.png", rows=("original", "prior"), columns=8, cell=64),
+    events.SamplesWritten(
+        step=3, epoch=1, path="samples/a.png", rows=("original", "prior"), columns=8, cell=64
+    ),
     events.Progress(what="preparing", done=1, total=2, seconds_left=1.5),
     events.Finished(step=9, epoch=2, reason="completed", model="m"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("event", SOME, ids=lambda e: type(e).__name__)
@@ -41,9 +49,16 @@ def test_that_unknown_fields_are_dropped() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["", "hello", "[]", '{"v": 2, "type": "Paused"}', '{"v": 1, "type": "Party"}', '{"v": 1, "type": "Finished"}',
-     '{"v": 1, "type": "Validated", "figures": 3}'],
-)  # fmt: skip
+    [
+        "",
+        "hello",
+        "[]",
+        '{"v": 2, "type": "Paused"}',
+        '{"v": 1, "type": "Party"}',
+        '{"v": 1, "type": "Finished"}',
+        '{"v": 1, "type": "Validated", "figures": 3}',
+    ],
+)
 def test_that_other_lines_are_refused(line: str) -> None:
     with pytest.raises(events.EventFormatError):
         events.from_line(line)
