@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -102,8 +104,7 @@ class _Voice:
 
     def say(self, event: events.Event) -> None:
         if self.bar is None:
-            sys.stdout.write(events.to_line(event) + "\n")
-            sys.stdout.flush()
+            self._say_line(events.to_line(event) + "\n")
             return
         if isinstance(event, events.RunStarted):
             self.bar.total, self.bar.n = event.total_steps, event.step
@@ -125,6 +126,16 @@ class _Voice:
             log.log(logging.WARNING if event.level == "warning" else logging.INFO, "%s", event.text)
         elif isinstance(event, events.Finished):
             log.info("%s at step %d: %s", event.reason, event.step, event.model)
+
+    def _say_line(self, line: str) -> None:
+        try:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EINVAL):  # EINVAL is Windows' broken pipe
+                raise
+            # Nobody listens any more: the end of stdin stops the run, which still writes its checkpoint.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def close(self) -> None:
         if self.bar is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -163,6 +165,26 @@ def test_that_a_deaf_child_is_killed_after_the_wait(
     assert ears.ended is not None
     assert ears.ended.reason == "killed"
     assert not child.is_running()
+
+
+def test_that_a_child_whose_studio_died_saves_and_ends(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    flags = arguments(run, "avatars:64", "--set", "epochs=500", "--set", "warmup_epochs=400")
+    command = [sys.executable, "-m", "trainer", "train", *flags, "--events"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stderr is not None
+        for line in child.stdout:
+            if isinstance(events.from_line(line.decode()), events.StepLosses):
+                break
+        for end in (child.stdout, child.stderr, child.stdin):
+            end.close()
+        assert child.wait(60) == 0
+    said = read_run(run)
+    assert isinstance(said[-1], events.Finished)
+    assert (run / "checkpoints" / "last.safetensors").is_file()
 
 
 def test_that_rows_before_a_resume_that_come_later_are_dropped(tmp_path: Path) -> None:
