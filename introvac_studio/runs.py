@@ -55,6 +55,7 @@ class Runs(QObject):
         training.statusChanged.connect(self.statusChanged)
         training.chooseDataRequested.connect(self._choose_data)
         data.choiceChanged.connect(training.set_choice)
+        training.run_panel.form.changed.connect(self._on_form_changed)
         data.accepted.connect(self._data_accepted)
         data.summaryRequested.connect(self.data_thread.request)
         data.cancelRequested.connect(self.data_thread.cancel)
@@ -164,6 +165,13 @@ class Runs(QObject):
         """Load the counts when the panel is looked at for the first time."""
         if visible:
             self.data.load()
+
+    @Slot()
+    def _on_form_changed(self) -> None:
+        """The data panel prepares faces at the size that the run will use."""
+        form = self.training.run_panel.form
+        if form.valid:
+            self.data.set_image_size(int(form.value("image_size")))
 
     @Slot()
     def _data_accepted(self) -> None:

@@ -98,7 +98,7 @@ def qt_palette(p: Palette) -> QPalette:
 def stylesheet(p: Palette) -> str:
     """The application's stylesheet. Object names: see the widgets that set them."""
     tone = "dark" if p.dark else "light"
-    down, up = (resources.path(f"{way}-{tone}.svg").as_posix() for way in ("down", "up"))
+    down, up, check = (resources.path(f"{way}-{tone}.svg").as_posix() for way in ("down", "up", "check"))
     return f"""
     * {{ font-size: 13px; }}
     QMainWindow, QDialog {{ background: {p.window}; }}
@@ -133,6 +133,13 @@ def stylesheet(p: Palette) -> str:
     QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit {{ background: {p.raised}; color: {p.text};
         border: 1px solid {p.border}; border-radius: 5px; padding: 3px 6px; min-height: 20px;
         selection-background-color: {p.accent}; selection-color: {p.accent_text}; }}
+    QAbstractSpinBox QLineEdit, QComboBox QLineEdit {{ border: none; padding: 0; background: transparent;
+        min-height: 0; }}
+    QCheckBox::indicator, QAbstractItemView::indicator {{ width: 14px; height: 14px; border-radius: 3px;
+        border: 1px solid {p.muted}; background: {p.panel}; }}
+    QCheckBox::indicator:checked, QAbstractItemView::indicator:checked {{ background: {p.accent};
+        border-color: {p.accent}; image: url("{check}"); }}
+    QCheckBox::indicator:focus, QCheckBox::indicator:hover {{ border-color: {p.accent}; }}
     QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {p.accent}; }}
     QComboBox::drop-down {{ border: none; width: 22px; }}
     QComboBox::down-arrow {{ image: url("{down}"); width: 12px; height: 12px; }}
