@@ -22,7 +22,7 @@ from trainer import config as config_module
 from trainer.card import ModelCard
 from trainer.config import FAKE
 from trainer.errors import CheckpointError, ConfigError
-from trainer.files import write_atomic
+from trainer.files import atomic_file
 from trainer.latent import Hyperplanes
 from trainer.models import IntroVAC
 from trainer.steps import Optimisers
@@ -34,7 +34,8 @@ _KEY = "introvac"
 def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
     body = safetensors.torch.save(tensors, {_KEY: json.dumps(header, ensure_ascii=False)})
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, lambda file: file.write(body))
+    with atomic_file(path) as file:
+        file.write(body)
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def save_model(path: Path, model: IntroVAC, card: ModelCard, half: bool = False)
     """Write weights, model config and card; `half` stores floating weights in float16.
 
     Raises:
-        OSError: the file cannot be written; one that was there before is untouched.
+        DataError: the file cannot be written; one that was there before is untouched.
     """
     tensors = _tensors(model)
     if half:
@@ -161,7 +162,7 @@ def save_state(path: Path, model: IntroVAC, optimisers: Optimisers, progress: di
     """Write what training needs to go on: weights, Adam's moments and `progress` (JSON).
 
     Raises:
-        OSError: the file cannot be written; one that was there before is untouched.
+        DataError: the file cannot be written; one that was there before is untouched.
     """
     tensors = {f"model.{k}": v for k, v in _plain(model.state_dict()).items()}
     for i, optimiser in enumerate(optimisers.both()):

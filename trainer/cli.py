@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     """All commands and flags; `--help` of each is complete."""
     top = _Parser(
         prog="introvac",
-        description="Train an introspective variational classifier of faces, and edit, sample and encode with it.",
+        description="Train an introspective variational classifier of faces; edit, sample, encode with it.",
     )
     top.add_argument("--version", action="version", version=f"introvac {__version__}")
     top.add_argument("--verbose", action="store_true", help="show tracebacks of failures")
@@ -127,7 +127,9 @@ def parser() -> argparse.ArgumentParser:
     _device(p)
     p.set_defaults(act=commands.encode)
 
-    p = commands_.add_parser("export", help="write a model's directions, or a copy with half-precision weights")
+    p = commands_.add_parser(
+        "export", help="write directions, or a copy with half-precision weights"
+    )
     p.add_argument("--model", required=True, metavar="FILE")
     p.add_argument("--to", required=True, choices=("directions", "half"))
     p.add_argument("--out", required=True, metavar="DIR")

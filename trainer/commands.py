@@ -332,7 +332,7 @@ def sample(args: Namespace) -> None:
     accepted = np.concatenate([p.accepted for p in parts])
     log.info("%d of %d draws accepted", int(accepted.sum()), len(accepted))
     if args.codes is not None:
-        with latent.atomic_file(Path(args.codes)) as file:
+        with files.atomic_file(Path(args.codes)) as file:
             np.savez(file, z=z.astype(np.float32), logits=logits.astype(np.float32), accepted=accepted)
     if args.out is not None:
         shown = z[accepted][:SHOWN]
@@ -365,7 +365,7 @@ def encode(args: Namespace) -> None:
             sigmas.append(sigma)
             update(start + len(part), len(rows))
     mu = np.concatenate(mus)
-    with latent.atomic_file(Path(args.out)) as file:
+    with files.atomic_file(Path(args.out)) as file:
         np.savez(
             file,
             mu=mu,

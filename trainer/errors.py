@@ -27,5 +27,5 @@ class ModelError(IntroVACError):
     """A request that the open model cannot serve, such as an unknown attribute."""
 
 
-class Cancelled(IntroVACError):
+class Cancelled(IntroVACError):  # noqa: N818  it is no error
     """The user asked to stop; not a failure."""

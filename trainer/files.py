@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from trainer.errors import DataError
 
 
 def _sync_directory(folder: Path) -> None:
@@ -21,26 +24,34 @@ def _sync_directory(folder: Path) -> None:
         os.close(handle)
 
 
-def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, sync it, and rename it into place.
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that takes the name `path` only once it is complete and on disk.
 
     Raises:
-        OSError: the disk is full, the folder is read-only, ...; `path` is then as it was.
+        DataError: `path` cannot be written (full disk, missing or read-only folder); it is then as it was.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    path = Path(path)
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("wb") as file:
-            write(file)
+        with scratch.open("wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
+        scratch.replace(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-    _sync_directory(path.parent)
+            scratch.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_atomic` for UTF-8 text."""
-    write_atomic(path, lambda file: file.write(text.encode("utf-8")))
+    """A whole UTF-8 file, or none.
+
+    Raises:
+        DataError: as `atomic_file`.
+    """
+    with atomic_file(path) as file:
+        file.write(text.encode("utf-8"))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageDraw, ImageFont, PngImagePlugin, UnidentifiedImageError
 
 from trainer.errors import ConfigError, DataError
-from trainer.latent import atomic_file
+from trainer.files import atomic_file
 
 Picture = NDArray[np.uint8]
 Cells = Sequence[Sequence[Picture | None]]

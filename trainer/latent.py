@@ -6,19 +6,17 @@ Shapes: a code z is (d,), codes are (N, d). Arithmetic is float64; codes come ou
 from __future__ import annotations
 
 import math
-import os
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trainer.config import FAKE
-from trainer.errors import CheckpointError, DataError, ModelError
+from trainer.errors import CheckpointError, ModelError
+from trainer.files import atomic_file
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.float32]
@@ -303,27 +301,6 @@ def nearest_point(line: Line2, xy: Point) -> Point:
     """The point of a line that is nearest to `xy`."""
     scale = float(line.value(xy)) / (line.nx**2 + line.ny**2)
     return xy[0] - scale * line.nx, xy[1] - scale * line.ny
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file that takes the name `path` only once it is complete and on disk.
-
-    Raises:
-        DataError: `path` cannot be written.
-    """
-    path = Path(path)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with scratch.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def save_directions(path: Path, planes: Hyperplanes, model_digest: str) -> None:

@@ -36,7 +36,7 @@ EVENTS_FILE = "events.jsonl"
 CONFIG_FILE = "config.json"
 
 
-class TrainingDiverged(IntroVACError):
+class DivergedError(IntroVACError):
     """A loss is no longer finite."""
 
 
@@ -207,8 +207,8 @@ class Trainer:
         """Train, yielding what happens; each event is also appended to the run's `events.jsonl`.
 
         Raises:
-            TrainingDiverged: a loss became NaN or infinite.
-            OSError: a checkpoint cannot be written.
+            DivergedError: a loss became NaN or infinite.
+            DataError: a checkpoint cannot be written.
         """
         (self.run / "checkpoints").mkdir(parents=True, exist_ok=True)
         (self.run / "samples").mkdir(exist_ok=True)
@@ -379,14 +379,14 @@ class _Meter:
         """The means since the last one.
 
         Raises:
-            TrainingDiverged: one of them is not finite.
+            DivergedError: one of them is not finite.
         """
         t = self.trainer
         values = torch.stack([v.float() for v in self.sums.values()]).div(max(self.count, 1)).tolist()
         losses = dict(zip(self.sums, values, strict=True))
         for name, value in losses.items():
             if not math.isfinite(value):
-                raise TrainingDiverged(
+                raise DivergedError(
                     f"the loss {name!r} became {value} by step {t.step}; the last good checkpoint is kept in "
                     f"{t.run}. Resume with a lower learning_rate, or with precision = fp32"
                 )

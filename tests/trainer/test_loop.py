@@ -18,7 +18,7 @@ from trainer.config import TrainConfig, with_settings
 from trainer.data.cache import open_data
 from trainer.data.select import Selection, select
 from trainer.errors import CheckpointError
-from trainer.loop import STATE_FILE, Control, Trainer, TrainingDiverged, read_events, to_batch, write_config
+from trainer.loop import STATE_FILE, Control, DivergedError, Trainer, read_events, to_batch, write_config
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_that_a_diverged_loss_ends_the_run_and_is_named(
     run = Trainer(tiny_config, images, tmp_path)
     with torch.no_grad():
         run.model.decoder.predict.bias.fill_(float("nan"))
-    with pytest.raises(TrainingDiverged, match="reconstruction"):
+    with pytest.raises(DivergedError, match="reconstruction"):
         list(run.train())
 
 
