@@ -133,7 +133,7 @@ def stylesheet(p: Palette) -> str:
     QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit {{ background: {p.raised}; color: {p.text};
         border: 1px solid {p.border}; border-radius: 5px; padding: 3px 6px; min-height: 20px;
         selection-background-color: {p.accent}; selection-color: {p.accent_text}; }}
-    QAbstractSpinBox QLineEdit, QComboBox QLineEdit {{ border: none; padding: 0; background: transparent;
+    QAbstractSpinBox QLineEdit, QComboBox QLineEdit {{ border: none; padding: 0 4px; background: transparent;
         min-height: 0; }}
     QCheckBox::indicator, QAbstractItemView::indicator {{ width: 14px; height: 14px; border-radius: 3px;
         border: 1px solid {p.muted}; background: {p.panel}; }}
