@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
-import secrets
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+import platformdirs
 
 import trainer
 from introvac_studio import preflight
@@ -41,10 +45,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     if trouble is None and args.open is not None and not Path(args.open).exists():
         trouble = f"{args.open}: no such file or directory; give a run directory or a model file"
     if trouble is not None:
-        sys.stderr.write(trouble + "\n")
+        _tell(trouble)
         return 2
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    _log_to_file()
     return _run(args)
+
+
+def _tell(text: str) -> None:
+    """One line on stderr; a box where a windowed Windows program has none."""
+    if sys.stderr is not None:
+        sys.stderr.write(text + "\n")
+    elif sys.platform == "win32":
+        import ctypes
+
+        ctypes.windll.user32.MessageBoxW(None, text, "IntroVAC Studio", 0x10)
+
+
+def log_file() -> Path:
+    """Where the studio's log is kept."""
+    return Path(platformdirs.user_log_dir("introvac-studio", appauthor=False)) / "studio.log"
+
+
+def _log_to_file() -> None:
+    """Warnings and faults go to a file that does not grow for ever, and to stderr where there is one."""
+    handlers: list[logging.Handler] = []
+    with contextlib.suppress(OSError):  # a read-only home must not keep the window from opening
+        log_file().parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(RotatingFileHandler(log_file(), maxBytes=1_000_000, backupCount=2, encoding="utf-8"))
+    if sys.stderr is not None:
+        handlers.append(logging.StreamHandler())
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form, handlers=handlers)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -64,6 +95,12 @@ def _run(args: argparse.Namespace) -> int:
     studio.show()
     target = None if args.open is None else Path(args.open)
     QTimer.singleShot(0, studio, lambda: studio.start(target))
+    for name in ("SIGINT", "SIGTERM"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: studio.window.close())
+    awake = QTimer()  # Python sees a signal only when it runs; Qt's loop alone would sleep on
+    awake.timeout.connect(studio.breathe)
+    awake.start(500)
     try:
         return app.exec()
     finally:
@@ -71,16 +108,13 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _hook_errors(studio: Studio) -> None:
-    """A fault in a slot is shown and logged; the window lives on."""
+    """A fault in any thread is shown and logged; the window lives on."""
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if issubclass(kind, KeyboardInterrupt):
-            studio.shut_down()
-            sys.exit(130)
-        ident = secrets.token_hex(3)
-        log.error("fault %s\n%s", ident, "".join(traceback.format_exception(kind, error, trace)))
-        studio.complain(
-            f"Something went wrong inside the studio ({kind.__name__}: {error}). The log has it as {ident}."
+        log.error("%s", "".join(traceback.format_exception(kind, error, trace)))
+        studio.faulted.emit(
+            f"Something went wrong inside the studio ({kind.__name__}: {error}). Your work is untouched; "
+            f"details are in {log_file()}"
         )
 
     sys.excepthook = hook

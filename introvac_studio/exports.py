@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from introvac_studio.requests import ExportJob, Sheet
 from introvac_studio.state import Edit, Face, Image, ModelInfo
-from trainer import latent
+from trainer import grid, latent
+from trainer.errors import IntroVACError
 
 Decode = Callable[[ArrayLike], Image]
 
@@ -27,6 +29,32 @@ def recipe(model: ModelInfo, faces: Sequence[Face], edit: Edit) -> dict[str, Any
         "offset": None if edit.offset is None else np.round(edit.offset, 6).tolist(),
         "seed": next((f.recipe["seed"] for f in faces if "seed" in f.recipe), None),
     }
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A face was written to `path`, or `trouble` says why not."""
+
+    path: Path
+    trouble: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class FaceFile:
+    """One code (d,) as a picture file of about 512 px; call it with a decoder."""
+
+    path: Path
+    size: int
+    z: NDArray[np.float64]
+    note: dict[str, Any]
+
+    def __call__(self, decode: Decode) -> Saved:
+        style = grid.GridStyle(padding=0, scale=max(1, 512 // self.size))
+        try:
+            grid.save(grid.compose([list(decode(self.z[None]))], style), self.path, self.note)
+        except IntroVACError as error:
+            return Saved(self.path, str(error))
+        return Saved(self.path)
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,6 +28,7 @@ class SamplingRequest:
         steps: steps a chain, or None for the recipe's.
         seed: decides all noise.
         device: as `trainer.device.resolve` takes it.
+        digest: of the model that is open; a file with other weights is refused. Empty takes any.
     """
 
     model_path: Path
@@ -40,6 +41,7 @@ class SamplingRequest:
     steps: int | None
     seed: int
     device: str = "auto"
+    digest: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -91,14 +91,27 @@ class FaceSet:
         return len(self.names)
 
 
+Moment = tuple[Face | None, Edit]
+
+
 class _Change(QUndoCommand):
     """One step of history: face and edit before and after."""
 
-    def __init__(
-        self, state: StudioState, text: str, before: tuple[Face | None, Edit], after: tuple[Face | None, Edit]
-    ) -> None:
+    def __init__(self, state: StudioState, text: str, before: Moment, after: Moment, merge: str) -> None:
         super().__init__(text)
-        self._state, self._before, self._after = state, before, after
+        self._state, self._before, self._after, self._merge = state, before, after, merge
+
+    def id(self) -> int:
+        return 1 if self._merge else -1
+
+    def mergeWith(self, other: QUndoCommand) -> bool:
+        """Steps in a row at one slider are one change."""
+        if not isinstance(other, _Change) or other._merge != self._merge:
+            return False
+        self._after = other._after
+        self.setText(other.text())
+        self.setObsolete(self._after[1].same(self._before[1]))
+        return True
 
     def redo(self) -> None:
         self._state._apply(*self._after)
@@ -139,7 +152,7 @@ class StudioState(QObject):
         self.codes: NDArray[np.float32] | None = None
         self.revision = 0
         self.face_revision = 0
-        self._settled: tuple[Face | None, Edit] = (None, self.edit)
+        self._settled: Moment = (None, self.edit)
 
     def set_model(self, model: ModelInfo | None) -> None:
         self.undo_stack.clear()
@@ -180,9 +193,13 @@ class StudioState(QObject):
         start = self.face.mu if edit.offset is None else self.face.mu + edit.offset
         return latent.move(start, self.model.planes, edit.amounts).astype(np.float64)
 
-    def open_face(self, face: Face) -> None:
-        """Make a face the current one, without edit; one step of history."""
-        self._push(f"open {face.name}", face, Edit())
+    def open_face(self, face: Face, edit: Edit | None = None) -> None:
+        """Make a face the current one; one step of history, but the first face is where history begins."""
+        edit = edit or Edit()
+        if self.face is None:
+            self._apply(face, edit)
+        else:
+            self._push(f"open {face.name}", face, edit)
 
     def preview(self, edit: Edit) -> None:
         """Show an edit while it is being made; `commit` settles it."""
@@ -191,15 +208,18 @@ class StudioState(QObject):
             self.revision += 1
             self.editChanged.emit()
 
-    def commit(self, text: str, edit: Edit | None = None) -> None:
-        """Settle the edit (the previewed one unless given) as one step of history."""
+    def commit(self, text: str, edit: Edit | None = None, merge: str = "") -> None:
+        """Settle the edit (the previewed one unless given) as one step of history.
+
+        Consecutive commits with the same `merge` are one step.
+        """
         edit = self.edit if edit is None else edit
         if self.face is None:
             return
         if edit.same(self._settled[1]):
             self.discard_preview()
             return
-        self._push(text, self.face, edit)
+        self._push(text, self.face, edit, merge)
 
     def discard_preview(self) -> None:
         """Give up an unsettled edit."""
@@ -211,8 +231,8 @@ class StudioState(QObject):
         """Back to the face as it was."""
         self.commit("reset", Edit())
 
-    def _push(self, text: str, face: Face | None, edit: Edit) -> None:
-        self.undo_stack.push(_Change(self, text, self._settled, (face, edit)))
+    def _push(self, text: str, face: Face | None, edit: Edit, merge: str = "") -> None:
+        self.undo_stack.push(_Change(self, text, self._settled, (face, edit), merge))
 
     def _apply(self, face: Face | None, edit: Edit) -> None:
         other = face is not self.face

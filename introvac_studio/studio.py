@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QObject, Qt, QUrl, Slot
+from PySide6.QtCore import QObject, Qt, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices, QIcon
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
@@ -22,13 +23,13 @@ from introvac_studio.panels.latent import LatentPanel
 from introvac_studio.requests import ExportJob
 from introvac_studio.runs import Runs
 from introvac_studio.settings import Settings
-from introvac_studio.state import Face, FaceSet, ModelInfo, StudioState
-from introvac_studio.workers.faces import FacesThread
+from introvac_studio.state import Edit, Face, FaceSet, ModelInfo, StudioState
+from introvac_studio.workers.faces import FacesThread, FacesWanted
 from introvac_studio.workers.inference import InferenceThread
 from introvac_studio.workers.sampling import SamplingThread
-from trainer import grid
+from trainer import config
 from trainer.data.avatars import CREDIT
-from trainer.errors import IntroVACError
+from trainer.errors import ConfigError
 
 RECENT = 8  # models remembered
 GRID_FACES = 8  # faces in an exported grid
@@ -44,6 +45,21 @@ def dress(app: QApplication) -> None:
     app.setWindowIcon(QIcon(str(resources.path(resources.ICON))))
 
 
+def _faces_key(model: ModelInfo) -> str:
+    """Where the choice of faces for models of this kind is remembered."""
+    kind = model.card.data if model.card.data in ("avatars", "celeba", "folder") else "other"
+    return f"faces/{kind}"
+
+
+def _trained_on(model: ModelInfo) -> str:
+    """The data of the run that a model file lies in; empty where it lies in none."""
+    try:
+        data = config.load(model.path.parent / "config.json").data.data
+    except ConfigError:
+        return ""
+    return "" if data.startswith("avatars") else data
+
+
 class Studio(QObject):
     """Owns the document, the threads and the window, and connects them.
 
@@ -51,6 +67,8 @@ class Studio(QObject):
         device: where pictures are computed.
         settings: remembered choices.
     """
+
+    faulted = Signal(str)  # from any thread: the text to show
 
     def __init__(self, device: str = "auto", settings: Settings | None = None) -> None:
         super().__init__()
@@ -68,6 +86,8 @@ class Studio(QObject):
         self.generate.device = device
         self.runs = Runs(self.settings, self)
         self._model_wanted = 0
+        self._faces_wanted: FacesWanted | None = None
+        self._carried: Edit | None = None  # to be put on the face that is encoded again by another model
         self._down = self._closing = False
         self._build_window()
         self._connect()
@@ -130,13 +150,14 @@ class Studio(QObject):
         inference.stripReady.connect(editor.show_strip)
         inference.faceReady.connect(self._on_face_ready)
         inference.codesReady.connect(self._on_codes_ready)
-        inference.exportReady.connect(self._on_export_ready)
+        inference.rendered.connect(self._on_rendered)
+        inference.openFailed.connect(self._on_open_failed)
         inference.progressed.connect(self._on_progress)
         inference.failed.connect(self._on_failed)
         self.faces_thread.ready.connect(self._on_faces_ready)
         self.faces_thread.progressed.connect(self._on_progress)
         self.faces_thread.failed.connect(self._on_faces_failed)
-        editor.stripRequested.connect(inference.strip)
+        editor.stripRequested.connect(self._request_strip)
         editor.photoOffered.connect(self.open_photo)
         editor.saveRequested.connect(self.save_face)
         editor.exportRequested.connect(self.export_grid)
@@ -149,7 +170,7 @@ class Studio(QObject):
         generate.requested.connect(sampling.submit)
         generate.cancelRequested.connect(sampling.cancel)
         generate.faceChosen.connect(self._on_face_chosen)
-        generate.exportRequested.connect(self._on_export_ready)
+        generate.exportRequested.connect(self.show_export)
         sampling.batchReady.connect(generate.add_batch)
         sampling.progressed.connect(generate.show_progress)
         sampling.finished_.connect(generate.end)
@@ -161,6 +182,8 @@ class Studio(QObject):
         data_dock = self.window.workspaces["train"].docks["data"]
         data_dock.visibilityChanged.connect(runs.on_data_shown)
         self.window.closing.connect(self._on_closing)
+        self.window.cancelRequested.connect(self.faces_thread.cancel)
+        self.faulted.connect(self.complain)
         self.window.modelChosen.connect(self._on_model_chosen)
         QApplication.styleHints().colorSchemeChanged.connect(self._on_colour_scheme)
 
@@ -168,6 +191,10 @@ class Studio(QObject):
 
     def show(self) -> None:
         self.window.show()
+
+    @Slot()
+    def breathe(self) -> None:
+        """Nothing; being called lets Python look at the signals of the system."""
 
     def start(self, target: Path | None) -> None:
         """Open what was asked for, else what was open last, else the demo."""
@@ -191,9 +218,9 @@ class Studio(QObject):
 
     @Slot()
     def _on_closing(self) -> None:
-        if self.runs.running:
-            if not self._closing and not self._may_stop_training():
-                return
+        if self.runs.running and not self._closing and not self._may_stop_training():
+            return
+        if self.runs.running:  # it may have ended while the question was open
             self._closing = True
             self.window.show_progress("stopping the training, writing a checkpoint…", 0, 0)
             self.runs.stop()
@@ -235,6 +262,7 @@ class Studio(QObject):
         self.state.open_face(face)
         self.window.show_workspace("edit")
 
+    @Slot(str)
     def complain(self, text: str) -> None:
         """Show what went wrong; nothing is lost."""
         self.window.banner.say(text)
@@ -249,17 +277,45 @@ class Studio(QObject):
 
     def open_path(self, path: Path) -> None:
         """A run directory opens with its newest weights, a file as a model."""
-        if path.is_dir():
-            self.runs.show_run(path)
-            self.window.show_workspace("train")
+        if not path.is_dir():
+            self.open_model(path)
+            return
+        if not (path / "config.json").is_file():
+            self._open_failed(f"{path} is no run directory: it has no config.json")
+            return
+        self.runs.show_run(path)
+        self.window.show_workspace("train")
+        if (path / "model.safetensors").is_file():
             self.open_model(path / "model.safetensors")
         else:
-            self.open_model(path)
+            self._open_failed(f"{path} has no model yet; it gets one at the end of its first epoch")
 
     def open_model(self, path: Path) -> None:
         """Open a model file in the background; the window says when it is there."""
         self.window.show_progress(f"opening {path.name}…", 0, 0)
         self._model_wanted = self.inference.open_model(path, self._device)
+
+    @Slot(object)
+    def _on_open_failed(self, failure: Failure) -> None:
+        self._open_failed(failure.text)
+
+    def _open_failed(self, text: str) -> None:
+        """Say why a model did not open; what was open stays, and where nothing was, the demo opens."""
+        demo = resources.path(resources.DEMO)
+        self.window.show_progress("ready", 0, 0)
+        self._on_model_changed()
+        state = self.state
+        if state.model is None:
+            if demo.exists() and str(demo) not in text:
+                self.settings.set("model/last", "")
+                self.open_model(demo)
+        else:  # what waited for the open model was dropped
+            self._model_wanted = state.model.stamp
+            self._request_frame()
+            self._request_reconstruction()
+            if state.faces is not None and state.codes is None:
+                self.inference.encode_faces(state.model.stamp, state.faces)
+        self.complain(text)
 
     @Slot()
     def choose_model(self) -> None:
@@ -274,17 +330,24 @@ class Studio(QObject):
     def _on_model_opened(self, model: ModelInfo) -> None:
         if model.stamp != self._model_wanted:
             return
-        self.window.banner.hide()
+        if self.state.model is not None:
+            self.window.banner.hide()
         self.settings.set("model/last", str(model.path))
         recent = [str(model.path)] + [p for p in self.settings.texts("model/recent") if p != str(model.path)]
         self.settings.set_texts("model/recent", recent[:RECENT])
+        face, edit = self.state.face, self.state.edit
         self.state.set_model(model)
         self.window.show_progress("ready", 0, 0)
-        self._load_faces(model)
+        self._carry(model, face, edit)
+        self.open_faces(self.settings.get(_faces_key(model), "") or _trained_on(model) or AVATARS)
 
-    def _load_faces(self, model: ModelInfo) -> None:
-        kept = self.settings.get(f"faces/{model.card.data or 'avatars'}", "")
-        self.open_faces(kept or AVATARS)
+    def _carry(self, model: ModelInfo, face: Face | None, edit: Edit) -> None:
+        """Keep the face that was on screen, encoded anew, with what the new model knows of its edit."""
+        self._carried = None
+        if face is None or face.original is None or face.original.shape[0] != model.size:
+            return
+        self._carried = Edit({k: v for k, v in edit.amounts.items() if k in model.attributes})
+        self.inference.open_row(model.stamp, face.original, face.name, face.recipe)
 
     @Slot()
     def _on_model_changed(self) -> None:
@@ -320,23 +383,22 @@ class Studio(QObject):
         model = self.state.model
         if model is None:
             return
-        self._faces_spec = spec
         self.state.set_faces(None)
         self.faces.set_busy(PREPARING)
-        crop = model.crop if not spec.startswith(("avatars", "folder:")) and model.crop != "none" else None
-        self.faces_thread.request(spec, model.size, crop)
+        crop = None if model.crop == "none" else model.crop
+        self._faces_wanted = self.faces_thread.request(spec, model.size, crop)
 
-    @Slot(object)
-    def _on_faces_ready(self, faces: FaceSet) -> None:
+    @Slot(object, object)
+    def _on_faces_ready(self, wanted: FacesWanted, faces: FaceSet) -> None:
         model = self.state.model
-        if model is None or faces.images.shape[1:3] != (model.size, model.size):
+        if model is None or wanted is not self._faces_wanted:
             return
         self.faces.set_busy("")
-        self.settings.set(f"faces/{model.card.data or 'avatars'}", faces.spec)
+        self.settings.set(_faces_key(model), faces.spec)
         self.state.set_faces(faces)
-        self.inference.encode_faces(faces)
-        if self.state.face is None:
+        if self.state.face is None and self._carried is None:
             self.open_row(self._first_face(faces, model))
+        self.inference.encode_faces(model.stamp, faces)
 
     def _first_face(self, faces: FaceSet, model: ModelInfo) -> int:
         """A face without the first attribute, so that there is something to add."""
@@ -346,13 +408,16 @@ class Studio(QObject):
                 return int(without[0])
         return 0
 
-    @Slot(object)
-    def _on_faces_failed(self, failure: Failure) -> None:
+    @Slot(object, object)
+    def _on_faces_failed(self, wanted: FacesWanted, failure: Failure) -> None:
+        if wanted is not self._faces_wanted:
+            return
         self.faces.set_busy("")
+        self.window.show_progress("ready", 0, 0)
         self.complain(f"The faces could not be opened: {failure.text}")
         model = self.state.model
-        if model is not None and self._faces_spec != AVATARS:
-            self.settings.set(f"faces/{model.card.data or 'avatars'}", "")
+        if model is not None and wanted.spec != AVATARS:
+            self.settings.set(_faces_key(model), "")
             self.open_faces(AVATARS)
 
     @Slot(object)
@@ -364,74 +429,86 @@ class Studio(QObject):
     @Slot(int)
     def open_row(self, index: int) -> None:
         """Edit a face of the browser."""
-        faces = self.state.faces
-        if faces is not None and 0 <= index < len(faces):
+        faces, model = self.state.faces, self.state.model
+        if faces is not None and model is not None and 0 <= index < len(faces):
             recipe = {"face": "data", "data": faces.spec, "file": faces.names[index]}
-            self.inference.open_row(faces.images[index], faces.names[index], recipe)
+            self.inference.open_row(model.stamp, faces.images[index], faces.names[index], recipe)
 
     @Slot(object)
     def open_photo(self, source: Path | bytes) -> None:
         """Edit a picture of the user's."""
+        if self.state.model is None:
+            self.complain("A photo needs a model to edit it; open one with File > Open model.")
+            return
         name = source.name if isinstance(source, Path) else "pasted picture"
-        self.inference.open_photo(source, name)
+        self.inference.open_photo(self.state.model.stamp, source, name)
         self.window.show_workspace("edit")
 
     @Slot()
     def draw_face(self) -> None:
         """Edit a draw from the prior."""
-        self.inference.draw(random.SystemRandom().randrange(2**31))
-        self.window.show_workspace("edit")
+        if self.state.model is not None:
+            self.inference.draw(self.state.model.stamp, random.SystemRandom().randrange(2**31))
+            self.window.show_workspace("edit")
 
     @Slot(object)
     def _on_face_ready(self, opened: Opened) -> None:
         if self.state.model is not None and opened.stamp == self.state.model.stamp:
-            self.state.open_face(opened.face)
+            edit, self._carried = self._carried, None
+            self.state.open_face(opened.face, edit)
 
     # -- pictures -----------------------------------------------------------------------------------
 
     @Slot()
     def _request_frame(self) -> None:
-        if (z := self.state.z) is not None:
-            self.inference.decode(z, self.state.revision)
+        if (z := self.state.z) is not None and self.state.model is not None:
+            self.inference.decode(self.state.model.stamp, z, self.state.revision)
 
     @Slot()
     def _request_seen(self) -> None:
-        if (z := self.state.z) is not None:
-            self.inference.see(z, self.state.revision)
+        if (z := self.state.z) is not None and self.state.model is not None:
+            self.inference.see(self.state.model.stamp, z, self.state.revision)
+
+    @Slot(object, int)
+    def _request_strip(self, codes: np.ndarray, serial: int) -> None:
+        if self.state.model is not None:
+            self.inference.strip(self.state.model.stamp, codes, serial)
 
     @Slot()
     def _request_reconstruction(self) -> None:
-        if self.state.face is not None:
-            self.inference.reconstruct(self.state.face.mu, self.state.revision)
+        if self.state.face is not None and self.state.model is not None:
+            self.inference.reconstruct(self.state.model.stamp, self.state.face.mu, self.state.revision)
 
     @Slot()
     def save_face(self) -> None:
-        """Save the edited face, with its recipe inside."""
-        picture, model, face = self.editor.picture, self.state.model, self.state.face
-        if picture is None or model is None or face is None:
+        """Save the edited face as it is now, with its recipe inside."""
+        model, face, z = self.state.model, self.state.face, self.state.z
+        if model is None or face is None or z is None:
             self.complain("There is no face to save yet; choose one on the left first.")
             return
+        note = exports.recipe(model, [face], self.state.edit)
         folder = self.settings.get("export/folder", "")
         name = Path(folder) / f"{Path(face.name).stem}-edited.png"
-        path, _ = QFileDialog.getSaveFileName(
+        chosen, _ = QFileDialog.getSaveFileName(
             self.window, "Save the edited face", str(name), "Pictures (*.png *.jpg *.webp)"
         )
-        if path:
-            self.write_face(Path(path))
+        if chosen:
+            path = Path(chosen)
+            self.save_code(path if path.suffix else path.with_suffix(".png"), model, z, note)
 
-    def write_face(self, path: Path) -> None:
-        """Write the edited face to a file; a failure is said in the window."""
-        picture, model, face = self.editor.picture, self.state.model, self.state.face
-        assert picture is not None and model is not None and face is not None
-        scale = max(1, 512 // model.size)
-        try:
-            sheet = grid.compose([[picture]], grid.GridStyle(padding=0, scale=scale))
-            grid.save(sheet, path, exports.recipe(model, [face], self.state.edit))
-        except (IntroVACError, OSError) as error:
-            self.complain(f"The face was not saved: {error}")
-            return
-        self.settings.set("export/folder", str(path.parent))
-        self.window.show_progress(f"saved {path}", 0, 0)
+    def save_code(self, path: Path, model: ModelInfo, z: np.ndarray, note: dict[str, Any]) -> None:
+        """Write the picture of a code (d,) to a file; the window says how it went."""
+        self.inference.render(model.stamp, exports.FaceFile(path, model.size, z, note))
+
+    @Slot(object)
+    def _on_rendered(self, result: ExportJob | exports.Saved) -> None:
+        if isinstance(result, ExportJob):
+            self.show_export(result)
+        elif result.trouble:
+            self.complain(f"The face was not saved: {result.trouble}")
+        else:
+            self.settings.set("export/folder", str(result.path.parent))
+            self.window.show_progress(f"saved {result.path}", 0, 0)
 
     @Slot()
     def export_grid(self) -> None:
@@ -441,13 +518,14 @@ class Studio(QObject):
             self.complain("There is no face to export yet; choose one on the left first.")
             return
         self.inference.render(
+            model.stamp,
             exports.EditExport(
                 model,
                 (face, *self._neighbours(face)),
                 self.state.edit,
                 self.editor.horizontal.currentText(),
                 strip_deltas(self.state.delta),
-            )
+            ),
         )
 
     def _neighbours(self, face: Face) -> list[Face]:
@@ -467,7 +545,7 @@ class Studio(QObject):
         ]
 
     @Slot(object)
-    def _on_export_ready(self, job: ExportJob) -> None:
+    def show_export(self, job: ExportJob) -> None:
         dialog = ExportDialog(job, self.settings, self.window)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
@@ -479,7 +557,8 @@ class Studio(QObject):
         if done >= total:
             self.window.show_progress("ready", 0, 0)
         else:
-            self.window.show_progress(f"{what}: {done:,} of {total:,}", done, total)
+            cancellable = what != "encoding faces"
+            self.window.show_progress(f"{what}: {done:,} of {total:,}", done, total, cancellable)
 
     @Slot(object)
     def _on_failed(self, failure: Failure) -> None:

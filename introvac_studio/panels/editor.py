@@ -200,6 +200,7 @@ class EditorPanel(QWidget):
             row.set_range(self.limit, self._state.delta)
             row.moved.connect(self._on_slider_moved)
             row.settled.connect(self._on_slider_settled)
+            row.nudged.connect(self._on_slider_nudged)
             row.cancelled.connect(self._on_drag_cancelled)
             self._rows[name] = row
             self._sliders.addWidget(row)
@@ -213,6 +214,8 @@ class EditorPanel(QWidget):
     @Slot()
     def _on_face(self) -> None:
         face = self._state.face
+        self.edited.cancel_drag()
+        self._start = Edit()
         self._frame = self._reconstruction = None
         self.original.set_image(None if face is None else face.original)
         self.original.set_empty_text("" if face is None else "no photo:\ndrawn as\na code")
@@ -263,6 +266,14 @@ class EditorPanel(QWidget):
             self._state.commit(
                 f"{row.attribute} {value:+.2f}", self._state.edit.with_amount(row.attribute, value)
             )
+
+    @Slot(float)
+    def _on_slider_nudged(self, value: float) -> None:
+        """A step by key, wheel or number box; steps in a row are one change."""
+        row = self.sender()
+        if isinstance(row, DirectionSlider):
+            edit = self._state.edit.with_amount(row.attribute, value)
+            self._state.commit(f"{row.attribute} {value:+.2f}", edit, merge=row.attribute)
 
     @Slot()
     def _on_drag_started(self) -> None:

@@ -147,6 +147,7 @@ class GeneratePanel(QWidget):
             steps=form.steps.value(),
             seed=form.seed.value(),
             device=self.device,
+            digest=model.digest,
         )
         self._running, self._started = True, time.monotonic()
         self.progress.setRange(0, self._request.count)

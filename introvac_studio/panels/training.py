@@ -765,8 +765,9 @@ class TrainingPanel(QObject):
         for event in past:
             if not isinstance(event, events.StepLosses):
                 self.on_event(event)
-        self._replaying = False
         self.on_losses([e for e in past if isinstance(e, events.StepLosses)])
+        self._replaying = False
+        self.statusChanged.emit("")
         finished = [e for e in past if isinstance(e, events.Finished)]
         model = run / "model.safetensors"
         self.run_panel.model = model if model.is_file() else None
@@ -836,7 +837,8 @@ class TrainingPanel(QObject):
         left = "" if last.seconds_left is None else f"{duration(last.seconds_left)} left · "
         pace = f"{last.images_per_second:,.0f} images/s"
         self.run_panel.pace.setText(f"{left}{pace}\n{size_of(last.memory_bytes)} memory")
-        self.statusChanged.emit(f"training · step {last.step:,} of {self._total:,} · {left}{pace}")
+        if not self._replaying:
+            self.statusChanged.emit(f"training · step {last.step:,} of {self._total:,} · {left}{pace}")
 
     def _progress(self, step: int) -> None:
         self.run_panel.bar.setValue(step)

@@ -10,6 +10,7 @@ from introvac_studio import theme
 from introvac_studio.widgets.image_view import tabular
 
 STEP = 0.25
+NOTCH = 120  # of a mouse wheel, in eighths of a degree
 
 
 class ZeroSlider(QWidget):
@@ -17,12 +18,14 @@ class ZeroSlider(QWidget):
 
     Signals:
         moved: the value while it is dragged.
-        settled: the value once released (or after a key or wheel step).
+        settled: the value once released.
+        nudged: the value after a step by key or wheel; a row of these is one change.
         cancelled: Escape gave up the drag.
     """
 
     moved = Signal(float)
     settled = Signal(float)
+    nudged = Signal(float)
     cancelled = Signal()
 
     def __init__(self, colour: str, name: str) -> None:
@@ -30,6 +33,7 @@ class ZeroSlider(QWidget):
         self._colour = QColor(colour)
         self._value, self._limit, self._notch = 0.0, 8.0, 4.0
         self._dragging = False
+        self._turned = 0  # of the wheel, in eighths of a degree, not yet a step
         self.setAccessibleName(name)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -100,13 +104,17 @@ class ZeroSlider(QWidget):
             self.settled.emit(self._value)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        self._settle(0.0)
+        self._nudge(0.0)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         if not self.hasFocus():
             event.ignore()  # a wheel over an unfocused slider scrolls the page
             return
-        self._settle(self._value + STEP * (1 if event.angleDelta().y() > 0 else -1))
+        self._turned += event.angleDelta().y()
+        notches = int(self._turned / NOTCH)
+        self._turned -= notches * NOTCH
+        if notches:
+            self._nudge(self._value + STEP * notches)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         steps = {
@@ -122,16 +130,16 @@ class ZeroSlider(QWidget):
             self._dragging = False
             self.cancelled.emit()
         elif key == Qt.Key.Key_Home:
-            self._settle(0.0)
+            self._nudge(0.0)
         elif key in steps:
-            self._settle(self._value + steps[key])
+            self._nudge(self._value + steps[key])
         else:
             super().keyPressEvent(event)
 
-    def _settle(self, value: float) -> None:
+    def _nudge(self, value: float) -> None:
         self._dragging = False
         self.set_value(round(value / STEP) * STEP)
-        self.settled.emit(self._value)
+        self.nudged.emit(self._value)
 
 
 class DirectionSlider(QWidget):
@@ -143,6 +151,7 @@ class DirectionSlider(QWidget):
 
     moved = Signal(float)
     settled = Signal(float)
+    nudged = Signal(float)
     cancelled = Signal()
 
     def __init__(self, attribute: str, colour: str, name_width: int) -> None:
@@ -189,6 +198,7 @@ class DirectionSlider(QWidget):
         row.addWidget(self.image)
         self.slider.moved.connect(self._on_moved)
         self.slider.settled.connect(self._on_settled)
+        self.slider.nudged.connect(self._on_nudged)
         self.slider.cancelled.connect(self.cancelled)
         self.box.valueChanged.connect(self._on_typed)
         self.setFocusProxy(self.slider)
@@ -220,6 +230,11 @@ class DirectionSlider(QWidget):
             self.box.setValue(value)
         self.settled.emit(value)
 
+    def _on_nudged(self, value: float) -> None:
+        with QSignalBlocker(self.box):
+            self.box.setValue(value)
+        self.nudged.emit(value)
+
     def _on_typed(self, value: float) -> None:
         self.slider.set_value(value)
-        self.settled.emit(value)
+        self.nudged.emit(value)

@@ -22,14 +22,12 @@ class ImageView(QWidget):
         dragged: (dx, dy) since the press, in widths of the picture; dy points up.
         dragFinished: the button was released.
         dragCancelled: Escape ended the drag.
-        clicked: pressed and released in place.
     """
 
     dragStarted = Signal()
     dragged = Signal(float, float)
     dragFinished = Signal()
     dragCancelled = Signal()
-    clicked = Signal()
 
     def __init__(self, name: str, empty: str = "", draggable: bool = False, minimum: int = 64) -> None:
         super().__init__()
@@ -135,18 +133,20 @@ class ImageView(QWidget):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if self._press is None:
             return
-        moved = self._at is not None and (self._at - self._press).manhattanLength() > 2
         self._end_drag()
         self.dragFinished.emit()
-        if not moved:
-            self.clicked.emit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if self._press is not None and event.key() == Qt.Key.Key_Escape:
-            self._end_drag()
-            self.dragCancelled.emit()
+            self.cancel_drag()
             return
         super().keyPressEvent(event)
+
+    def cancel_drag(self) -> None:
+        """Give up a drag, if there is one."""
+        if self._press is not None:
+            self._end_drag()
+            self.dragCancelled.emit()
 
     def _end_drag(self) -> None:
         self._press = self._at = None

@@ -40,9 +40,10 @@ def whole_scale(side: int, room: float) -> int:
 
 def mime_photos(mime: QMimeData) -> list[Path | bytes]:
     """Local files, or the bytes of a picture, that a drop or the clipboard holds."""
-    if mime.hasUrls():
-        return [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
-    if mime.hasImage():
+    files: list[Path | bytes] = [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
+    if files:
+        return files
+    if mime.hasImage():  # a picture from a browser brings a web address along
         image = QImage(mime.imageData())
         buffer = QBuffer()
         buffer.open(QIODevice.OpenModeFlag.WriteOnly)

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from PySide6.QtCore import QObject, QThread, Signal
 
 from introvac_studio.answers import Codes, Failure, Frame, Opened, Seen, Strip
-from introvac_studio.state import Face, FaceSet, Image, ModelInfo
-from introvac_studio.workers.mailbox import Job, Mailbox
+from introvac_studio.state import Code, Face, FaceSet, Image, ModelInfo
+from introvac_studio.workers.mailbox import Mailbox
 from trainer.data.transforms import open_image, prepare
 from trainer.errors import IntroVACError
 
@@ -29,16 +30,21 @@ CHUNK = 64
 
 
 class InferenceThread(QThread):
-    """Signals carry the dataclasses of `introvac_studio.answers`, and `ModelInfo` for `modelOpened`."""
+    """Signals carry the dataclasses of `introvac_studio.answers`, and `ModelInfo` for `modelOpened`.
+
+    Every request names the stamp of the model that it is meant for; one that another model would have to
+    answer is dropped.
+    """
 
     modelOpened = Signal(object)
+    openFailed = Signal(object)
     frameReady = Signal(object)
     reconstructionReady = Signal(object)
     seenReady = Signal(object)
     stripReady = Signal(object)
     faceReady = Signal(object)
     codesReady = Signal(object)
-    exportReady = Signal(object)
+    rendered = Signal(object)
     progressed = Signal(str, int, int)
     failed = Signal(object)
 
@@ -61,41 +67,42 @@ class InferenceThread(QThread):
         self._mail.put(lambda: self._open(path, device, stamp))
         return stamp
 
-    def decode(self, z: NDArray[np.float64], serial: int) -> None:
+    def decode(self, stamp: int, z: Code, serial: int) -> None:
         """The picture of the edited code (d,): `frameReady`."""
-        self._mail.put_latest("frame", lambda: self._decode(z, serial, self.frameReady))
+        self._mail.put_latest("frame", lambda: self._decode(stamp, z, serial, self.frameReady))
 
-    def reconstruct(self, mu: NDArray[np.float64], serial: int) -> None:
+    def reconstruct(self, stamp: int, mu: Code, serial: int) -> None:
         """The picture of the unedited code (d,): `reconstructionReady`."""
-        self._mail.put_latest("reconstruction", lambda: self._decode(mu, serial, self.reconstructionReady))
+        request = partial(self._decode, stamp, mu, serial, self.reconstructionReady)
+        self._mail.put_latest("reconstruction", request)
 
-    def see(self, z: NDArray[np.float64], serial: int) -> None:
+    def see(self, stamp: int, z: Code, serial: int) -> None:
         """What the classifier says of the decoded picture: `seenReady`."""
-        self._mail.put_latest("seen", lambda: self._see(z, serial))
+        self._mail.put_latest("seen", lambda: self._see(stamp, z, serial))
 
-    def strip(self, codes: NDArray[np.float64], serial: int) -> None:
+    def strip(self, stamp: int, codes: Code, serial: int) -> None:
         """Pictures of codes (n, d): `stripReady`."""
-        self._mail.put_latest("strip", lambda: self._strip(codes, serial))
+        self._mail.put_latest("strip", lambda: self._strip(stamp, codes, serial))
 
-    def open_photo(self, source: Path | bytes, name: str, crop: str | None = None) -> None:
+    def open_photo(self, stamp: int, source: Path | bytes, name: str, crop: str | None = None) -> None:
         """Encode a photo, prepared as the model's training data was: `faceReady`."""
-        self._mail.put(lambda: self._photo(source, name, crop))
+        self._mail.put(lambda: self._photo(stamp, source, name, crop))
 
-    def open_row(self, image: Image, name: str, recipe: Mapping[str, Any]) -> None:
+    def open_row(self, stamp: int, image: Image, name: str, recipe: Mapping[str, Any]) -> None:
         """Encode a prepared picture (S, S, 3): `faceReady`."""
-        self._mail.put(lambda: self._row(image, name, recipe))
+        self._mail.put(lambda: self._row(stamp, image, name, recipe))
 
-    def draw(self, seed: int) -> None:
+    def draw(self, stamp: int, seed: int) -> None:
         """A face from the prior: `faceReady`."""
-        self._mail.put(lambda: self._prior(seed))
+        self._mail.put(lambda: self._prior(stamp, seed))
 
-    def encode_faces(self, faces: FaceSet) -> None:
-        """mu of a whole set, in pieces: `progressed`, then `codesReady`."""
-        self._mail.put(lambda: self._encode_faces(faces))
+    def encode_faces(self, stamp: int, faces: FaceSet) -> None:
+        """mu of a whole set, in pieces, when nothing else waits: `progressed`, then `codesReady`."""
+        self._mail.put_slow(self._encode_faces(stamp, faces))
 
-    def render(self, make: Callable[[Decode], Any]) -> None:
-        """Let `make` decode what an export needs; its result goes out by `exportReady`."""
-        self._mail.put(lambda: self._render(make))
+    def render(self, stamp: int, make: Callable[[Decode], Any]) -> None:
+        """Let `make` decode what an export needs; its result goes out by `rendered`."""
+        self._mail.put(lambda: self._render(stamp, make))
 
     def close(self) -> None:
         """End the thread after the piece of work at hand, and wait for it."""
@@ -105,44 +112,25 @@ class InferenceThread(QThread):
     # -- in the worker's thread ---------------------------------------------------------------
 
     def run(self) -> None:
-        job: Iterator[None] | None = None
-        while not self._mail.closed:
-            request, fresh = self._mail.take(busy=job is not None)
-            if request is not None:
-                self._guard("decode", request)
+        while (act := self._mail.take()) is not None:
+            try:
+                act()
+            except _Stale:
                 continue
-            if fresh is not None:
-                job = self._start(fresh)
-            if job is not None and not self._advance(job):
-                job = None
+            except (IntroVACError, OSError) as error:
+                self.failed.emit(Failure("request", str(error)))
+            except Exception as error:
+                self.failed.emit(Failure("request", f"{type(error).__name__}: {error}"))
 
-    def _start(self, job: Job) -> Iterator[None]:
-        return job()
-
-    def _advance(self, job: Iterator[None]) -> bool:
-        """One piece of a job; False when it is through."""
-        going = False
-
-        def piece() -> None:
-            nonlocal going
-            going = next(job, _END) is not _END
-
-        self._guard("request", piece)
-        return going
-
-    def _guard(self, what: str, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except (IntroVACError, OSError) as error:
-            self.failed.emit(Failure(what, str(error)))
-        except Exception as error:
-            self.failed.emit(Failure(what, f"{type(error).__name__}: {error}"))
-
-    def _open(self, path: Path, device: str, stamp: int) -> Iterator[None]:
+    def _open(self, path: Path, device: str, stamp: int) -> None:
         from trainer.codec import Codec
         from trainer.device import describe
 
-        codec = Codec(path, device)
+        try:
+            codec = Codec(path, device)
+        except (IntroVACError, OSError, RuntimeError) as error:
+            self.openFailed.emit(Failure("model", str(error)))
+            return
         self._codec, self._stamp = codec, stamp
         self.modelOpened.emit(
             ModelInfo(
@@ -158,70 +146,59 @@ class InferenceThread(QThread):
                 device=describe(codec.device),
             )
         )
-        yield
 
-    def _need(self) -> Codec:
-        if self._codec is None:
-            raise IntroVACError("no model is open yet; open one with File > Open model")
+    def _need(self, stamp: int) -> Codec:
+        if self._codec is None or stamp != self._stamp:
+            raise _Stale
         return self._codec
 
-    def _decode(self, z: NDArray[np.float64], serial: int, signal: Any) -> None:
+    def _decode(self, stamp: int, z: Code, serial: int, signal: Any) -> None:
         start = time.perf_counter()
-        image = self._need().decode(z[None])[0]
-        signal.emit(Frame(self._stamp, serial, image, time.perf_counter() - start))
+        image = self._need(stamp).decode(z[None])[0]
+        signal.emit(Frame(stamp, serial, image, time.perf_counter() - start))
 
-    def _see(self, z: NDArray[np.float64], serial: int) -> None:
-        codec = self._need()
+    def _see(self, stamp: int, z: Code, serial: int) -> None:
+        codec = self._need(stamp)
         mu, _ = codec.encode(codec.decode(z[None]))
         p = codec.planes.probabilities(mu[0])
-        self.seenReady.emit(
-            Seen(self._stamp, serial, dict(zip(codec.planes.names, map(float, p), strict=True)))
-        )
+        self.seenReady.emit(Seen(stamp, serial, dict(zip(codec.planes.names, map(float, p), strict=True))))
 
-    def _strip(self, codes: NDArray[np.float64], serial: int) -> None:
-        self.stripReady.emit(Strip(self._stamp, serial, self._need().decode(codes)))
+    def _strip(self, stamp: int, codes: Code, serial: int) -> None:
+        self.stripReady.emit(Strip(stamp, serial, self._need(stamp).decode(codes)))
 
-    def _photo(self, source: Path | bytes, name: str, crop: str | None) -> Iterator[None]:
-        codec = self._need()
+    def _photo(self, stamp: int, source: Path | bytes, name: str, crop: str | None) -> None:
+        codec = self._need(stamp)
         crop = crop or ("square" if codec.model.config.crop == "none" else codec.model.config.crop)
         image = prepare(open_image(source), codec.size, crop)
-        recipe = {
-            "face": "photo",
-            "file": str(source) if isinstance(source, Path) else "pasted",
-            "crop": crop,
-        }
-        yield from self._row(image, name, recipe)
+        file = str(source) if isinstance(source, Path) else "pasted"
+        self._row(stamp, image, name, {"face": "photo", "file": file, "crop": crop})
 
-    def _row(self, image: Image, name: str, recipe: Mapping[str, Any]) -> Iterator[None]:
-        mu, _ = self._need().encode(image[None])
-        face = Face(name, mu[0].astype(np.float64), image, recipe)
-        self.faceReady.emit(Opened(self._stamp, face))
-        yield
+    def _row(self, stamp: int, image: Image, name: str, recipe: Mapping[str, Any]) -> None:
+        mu, _ = self._need(stamp).encode(image[None])
+        self.faceReady.emit(Opened(stamp, Face(name, mu[0].astype(np.float64), image, recipe)))
 
-    def _prior(self, seed: int) -> Iterator[None]:
-        z = np.random.default_rng(seed).standard_normal(self._need().dim)
+    def _prior(self, stamp: int, seed: int) -> None:
+        z = np.random.default_rng(seed).standard_normal(self._need(stamp).dim)
         recipe = {"face": "prior", "seed": seed}
-        self.faceReady.emit(Opened(self._stamp, Face(f"prior, seed {seed}", z, None, recipe)))
-        yield
+        self.faceReady.emit(Opened(stamp, Face(f"prior, seed {seed}", z, None, recipe)))
 
-    def _encode_faces(self, faces: FaceSet) -> Iterator[None]:
-        import sklearn.decomposition  # noqa: F401  here, so that the latent view need not wait for it
-
-        codec, stamp = self._need(), self._stamp
+    def _encode_faces(self, stamp: int, faces: FaceSet) -> Iterator[None]:
         parts = []
         for start in range(0, len(faces), CHUNK):
-            if self._mail.closed or stamp != self._stamp:
-                return
-            parts.append(codec.encode(faces.images[start : start + CHUNK])[0])
+            parts.append(self._need(stamp).encode(faces.images[start : start + CHUNK])[0])
             self.progressed.emit("encoding faces", min(start + CHUNK, len(faces)), len(faces))
             yield
-        mu = np.concatenate(parts) if parts else np.zeros((0, codec.dim), np.float32)
+        import sklearn.decomposition  # noqa: F401  here, so that the latent view need not wait for it
+
+        mu = np.concatenate(parts) if parts else np.zeros((0, self._need(stamp).dim), np.float32)
         self.codesReady.emit(Codes(stamp, faces, mu))
 
-    def _render(self, make: Callable[[Decode], Any]) -> Iterator[None]:
-        self.exportReady.emit(make(self._need().decode))
-        yield
+    def _render(self, stamp: int, make: Callable[[Decode], Any]) -> None:
+        self.rendered.emit(make(self._need(stamp).decode))
+
+
+class _Stale(Exception):  # noqa: N818  no error: another model is open by now
+    pass
 
 
 Decode = Callable[[ArrayLike], Image]
-_END = object()

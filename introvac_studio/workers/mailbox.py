@@ -1,17 +1,19 @@
-"""Requests to a worker thread: urgent ones where only the newest counts, and a queue of jobs."""
+"""Requests to a worker thread: urgent ones where only the newest counts, jobs in order, and one slow task."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
 
-Job = Callable[[], Iterator[None]]  # a job yields between pieces, so that urgent work can go first
+Act = Callable[[], None]
 
 
 class Mailbox:
-    """Thread-safe. A channel holds at most one request: a newer one takes the place of the one that waits.
+    """Thread-safe. What waits is served in this order: channels, most urgent first; jobs; the slow task.
+
+    A channel holds at most one request: a newer one takes the place of the one that waits. The slow task
+    is an iterator that is advanced by one piece whenever nothing else waits.
 
     Args:
         channels: names, most urgent first.
@@ -19,18 +21,25 @@ class Mailbox:
 
     def __init__(self, channels: tuple[str, ...]) -> None:
         self._ready = threading.Condition()
-        self._latest: dict[str, Any] = dict.fromkeys(channels)
-        self._jobs: deque[Job] = deque()
+        self._latest: dict[str, Act | None] = dict.fromkeys(channels)
+        self._jobs: deque[Act] = deque()
+        self._slow: Iterator[None] | None = None
         self._closed = False
 
-    def put_latest(self, channel: str, request: Callable[[], None]) -> None:
+    def put_latest(self, channel: str, request: Act) -> None:
         with self._ready:
             self._latest[channel] = request
             self._ready.notify()
 
-    def put(self, job: Job) -> None:
+    def put(self, job: Act) -> None:
         with self._ready:
             self._jobs.append(job)
+            self._ready.notify()
+
+    def put_slow(self, task: Iterator[None]) -> None:
+        """Take up a slow task; one that was under way is given up."""
+        with self._ready:
+            self._slow = task
             self._ready.notify()
 
     def forget(self) -> None:
@@ -38,6 +47,7 @@ class Mailbox:
         with self._ready:
             self._latest = dict.fromkeys(self._latest)
             self._jobs.clear()
+            self._slow = None
 
     def close(self) -> None:
         with self._ready:
@@ -48,27 +58,32 @@ class Mailbox:
     def closed(self) -> bool:
         return self._closed
 
-    def take_urgent(self) -> Callable[[], None] | None:
-        """The most urgent request that waits, without waiting."""
-        with self._ready:
-            return self._take_urgent()
-
-    def _take_urgent(self) -> Callable[[], None] | None:
-        for channel, request in self._latest.items():
-            if request is not None:
-                self._latest[channel] = None
-                return request
-        return None
-
-    def take(self, busy: bool) -> tuple[Callable[[], None] | None, Job | None]:
-        """An urgent request, else a job; waits for either unless `busy`. Both None: closed, or busy."""
+    def take(self) -> Act | None:
+        """What to do next; waits for it. None once the box is closed."""
         with self._ready:
             while not self._closed:
-                if (request := self._take_urgent()) is not None:
-                    return request, None
-                if busy:
-                    return None, None
+                for channel, request in self._latest.items():
+                    if request is not None:
+                        self._latest[channel] = None
+                        return request
                 if self._jobs:
-                    return None, self._jobs.popleft()
+                    return self._jobs.popleft()
+                if self._slow is not None:
+                    return self._advance
                 self._ready.wait()
-            return None, None
+            return None
+
+    def _advance(self) -> None:
+        """One piece of the slow task; a failure gives it up."""
+        task, over = self._slow, True
+        if task is None:
+            return
+        try:
+            over = next(task, _END) is _END
+        finally:
+            with self._ready:
+                if over and self._slow is task:
+                    self._slow = None
+
+
+_END = object()

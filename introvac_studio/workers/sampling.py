@@ -18,7 +18,7 @@ from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 from introvac_studio.requests import SampledBatch, SamplingEnd, SamplingRequest
 from trainer import sampling
-from trainer.errors import Cancelled, IntroVACError
+from trainer.errors import Cancelled, IntroVACError, ModelError
 
 if TYPE_CHECKING:
     from trainer.codec import Codec
@@ -120,7 +120,13 @@ class SamplingThread(QThread):
         wanted = (request.model_path, request.stamp, request.device)
         if self._codec is None or self._opened != wanted:
             self._codec = self._opened = None
-            self._codec, self._opened = Codec(request.model_path, request.device), wanted
+            codec = Codec(request.model_path, request.device)
+            if request.digest and codec.digest != request.digest:
+                raise ModelError(
+                    f"{request.model_path} has been written again since it was opened; open the model again "
+                    "to generate with its newer weights"
+                )
+            self._codec, self._opened = codec, wanted
         return self._codec
 
     def _batches(self, codec: Codec, request: SamplingRequest) -> Iterator[SampledBatch]:

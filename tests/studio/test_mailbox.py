@@ -1,0 +1,69 @@
+"""The mailbox: the newest request wins, urgent goes first, a slow task fills the gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from introvac_studio.workers.mailbox import Mailbox
+
+
+def test_that_only_the_newest_of_a_channel_is_served() -> None:
+    box, said = Mailbox(("frame",)), []
+    for i in range(60):
+        box.put_latest("frame", lambda i=i: said.append(i))
+    box.put(box.close)
+    while (act := box.take()) is not None:
+        act()
+    assert said == [59]
+
+
+def test_that_channels_go_before_jobs_and_jobs_before_the_slow_task() -> None:
+    box, said = Mailbox(("frame", "strip")), []
+
+    def slow() -> Iterator[None]:
+        for i in range(3):
+            said.append(f"slow {i}")
+            if i == 0:
+                box.put(lambda: said.append("job"))
+                box.put_latest("strip", lambda: said.append("strip"))
+                box.put_latest("frame", lambda: said.append("frame"))
+            yield
+        box.close()
+
+    box.put_slow(slow())
+    while (act := box.take()) is not None:
+        act()
+    assert said == ["slow 0", "frame", "strip", "job", "slow 1", "slow 2"]
+
+
+def test_that_a_failed_slow_task_is_given_up() -> None:
+    box = Mailbox(())
+
+    def bad() -> Iterator[None]:
+        raise ValueError("no")
+        yield
+
+    box.put_slow(bad())
+    act = box.take()
+    assert act is not None
+    with pytest.raises(ValueError, match="no"):
+        act()
+    box.put(box.close)
+    act = box.take()
+    assert act is not None
+    act()
+    assert box.take() is None
+
+
+def test_that_forgetting_drops_all_that_waits() -> None:
+    box, said = Mailbox(("frame",)), []
+    box.put_latest("frame", lambda: said.append(1))
+    box.put(lambda: said.append(2))
+    box.put_slow(iter([None]))
+    box.forget()
+    box.put(box.close)
+    while (act := box.take()) is not None:
+        act()
+    assert said == []
