@@ -1,6 +1,6 @@
 """Saves decoded faces as one picture: a live preview, the layout's options, the recipe inside the file.
 
-Wiring: `ExportDialog(job, parent=window).open()` (or `exec()`) with an `introvac_studio.requests.ExportJob`.
+Wiring: `ExportDialog(job, parent=window).open()` (or `exec()`) with an `introvac_studio.messages.ExportJob`.
 The layouts offered are those that the job brings tables for. Composition and metadata are `trainer.grid`'s.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from PySide6.QtCore import QEvent, QMargins, QSize, Qt, QTimer, Slot
 from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QPaintEvent
@@ -32,7 +33,7 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
-from introvac_studio.requests import ExportJob, Picture, Sheet
+from introvac_studio.messages import ExportJob, Sheet
 from introvac_studio.settings import Settings
 from introvac_studio.widgets.pictures import to_qimage
 from trainer import grid
@@ -69,7 +70,7 @@ def compose(layout: str, sheet: Sheet, style: grid.GridStyle) -> Image.Image:
     columns = max((len(row) for row in sheet.rows), default=0)
     if not LAYOUTS[layout].wraps or columns <= style.columns:
         return grid.compose(sheet.rows, style, sheet.row_labels, sheet.column_labels)
-    bands: list[Sequence[Picture | None]] = []
+    bands: list[Sequence[NDArray[np.uint8] | None]] = []
     labels: list[str] = []
     for start in range(0, columns, style.columns):
         bands.extend(row[start : start + style.columns] for row in sheet.rows)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from introvac_studio.requests import ExportJob, Sheet
+from introvac_studio.messages import ExportJob, Sheet
 from introvac_studio.state import Edit, Face, Image, ModelInfo
 from trainer import grid, latent
 from trainer.errors import IntroVACError

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
     QDockWidget,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QMainWindow,
@@ -28,6 +27,7 @@ from PySide6.QtWidgets import (
 
 from introvac_studio import theme
 from introvac_studio.settings import Settings
+from introvac_studio.widgets.texts import Banner
 
 LAYOUT_VERSION = 1
 LEFT = Qt.DockWidgetArea.LeftDockWidgetArea
@@ -329,32 +329,6 @@ class MainWindow(QMainWindow):
         else:
             event.ignore()
             self.closing.emit()
-
-
-class Banner(QFrame):
-    """A line across the window for what went wrong: what, where, and what to do. Goes away on a click."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setObjectName("banner")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(12, 6, 6, 6)
-        self._label = QLabel("")
-        self._label.setWordWrap(True)
-        self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        close = QPushButton("Dismiss")
-        close.clicked.connect(self.hide)
-        row.addWidget(self._label, 1)
-        row.addWidget(close)
-        self.hide()
-
-    @property
-    def text(self) -> str:
-        return self._label.text() if not self.isHidden() else ""
-
-    def say(self, text: str) -> None:
-        self._label.setText(text)
-        self.show()
 
 
 _MOVABLE = QDockWidget.DockWidgetFeature.DockWidgetMovable | QDockWidget.DockWidgetFeature.DockWidgetFloatable

@@ -13,14 +13,13 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 import trainer
 from introvac_studio import exports, resources, theme
-from introvac_studio.answers import Codes, Failure, Opened
 from introvac_studio.export_dialog import ExportDialog
 from introvac_studio.main_window import Command, Dock, MainWindow
+from introvac_studio.messages import Codes, ExportJob, Failure, Opened
 from introvac_studio.panels.editor import EditorPanel, strip_deltas
 from introvac_studio.panels.faces import PREPARING, FacesPanel
 from introvac_studio.panels.generate import GeneratePanel
 from introvac_studio.panels.latent import LatentPanel
-from introvac_studio.requests import ExportJob
 from introvac_studio.runs import Runs
 from introvac_studio.settings import Settings
 from introvac_studio.state import Edit, Face, FaceSet, ModelInfo, StudioState
@@ -265,7 +264,7 @@ class Studio(QObject):
     @Slot(str)
     def complain(self, text: str) -> None:
         """Show what went wrong; nothing is lost."""
-        self.window.banner.say(text)
+        self.window.banner.tell(text)
 
     @Slot(Qt.ColorScheme)
     def _on_colour_scheme(self, scheme: Qt.ColorScheme) -> None:

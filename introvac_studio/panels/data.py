@@ -52,7 +52,7 @@ from PySide6.QtWidgets import (
 from introvac_studio import theme
 from introvac_studio.data_summary import DataChoice, DataRequest, DataSummary
 from introvac_studio.settings import Settings
-from introvac_studio.widgets.loss_plot import tabular
+from introvac_studio.widgets.texts import heading, muted, tabular
 from trainer.data.derive import parse
 from trainer.errors import DataError
 from trainer.setup import DEFAULT_ATTRIBUTES
@@ -66,19 +66,6 @@ SUBSETS = (
     ("eyefacial", "Either of both, and as many without"),
     ("balanced", "Any chosen attribute, and a share without"),
 )
-
-
-def _heading(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setObjectName("heading")
-    return label
-
-
-def _muted(text: str = "") -> QLabel:
-    label = QLabel(text)
-    label.setObjectName("muted")
-    label.setWordWrap(True)
-    return label
 
 
 def spec_of_folder(folder: Path) -> str:
@@ -299,15 +286,15 @@ class DataPanel(QWidget):
         grid = QGridLayout(left)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(theme.GRID)
-        grid.addWidget(_heading("Source"), 0, 0, 1, 2)
+        grid.addWidget(heading("Source"), 0, 0, 1, 2)
         grid.addWidget(self.count, 1, 0)
         grid.addWidget(use, 1, 1)
         grid.addWidget(celeba, 2, 0)
         grid.addWidget(folder, 2, 1)
         grid.addWidget(cache, 3, 0)
         grid.addWidget(self.recent, 3, 1)
-        grid.addWidget(_muted("Or drop a folder here."), 4, 0, 1, 2)
-        grid.addWidget(_heading("Attributes to learn"), 5, 0, 1, 2)
+        grid.addWidget(muted("Or drop a folder here."), 4, 0, 1, 2)
+        grid.addWidget(heading("Attributes to learn"), 5, 0, 1, 2)
         grid.addWidget(self.search, 6, 0, 1, 2)
         grid.addWidget(self.attributes, 7, 0, 1, 2)
         grid.setRowStretch(7, 1)
@@ -321,7 +308,7 @@ class DataPanel(QWidget):
         self.attributes.itemChanged.connect(self._on_checked)
 
     def _build_right(self, right: QWidget) -> None:
-        self.title, self.message = QLabel(), _muted()
+        self.title, self.message = QLabel(), muted(wrap=True)
         font = self.title.font()
         font.setPixelSize(15)
         font.setBold(True)
@@ -375,7 +362,7 @@ class DataPanel(QWidget):
             inside = QVBoxLayout(box)
             inside.setContentsMargins(0, theme.GRID, 0, 0)
             inside.setSpacing(theme.GRID)
-            inside.addWidget(_heading(text))
+            inside.addWidget(heading(text))
             for widget in widgets:
                 if isinstance(widget, QWidget):
                     inside.addWidget(widget)

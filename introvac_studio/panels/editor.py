@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
-from introvac_studio.answers import Frame, Seen, Strip
+from introvac_studio.messages import Frame, Seen, Strip
 from introvac_studio.state import Edit, Image, StudioState
 from introvac_studio.widgets.direction_slider import DirectionSlider
 from introvac_studio.widgets.filmstrip import Filmstrip

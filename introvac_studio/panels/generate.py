@@ -18,7 +18,7 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from introvac_studio import theme
-from introvac_studio.requests import ExportJob, SampledBatch, SamplingEnd, SamplingRequest, Sheet
+from introvac_studio.messages import ExportJob, SampledBatch, SamplingEnd, SamplingRequest, Sheet
 from introvac_studio.state import Face, StudioState
 from introvac_studio.widgets.gallery import Gallery
 from introvac_studio.widgets.sampler_form import SamplerForm

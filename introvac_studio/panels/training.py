@@ -44,7 +44,6 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -53,8 +52,9 @@ from introvac_studio import theme
 from introvac_studio.data_summary import DataChoice, DataSummary
 from introvac_studio.settings import Settings
 from introvac_studio.widgets.config_form import ConfigForm, as_text
-from introvac_studio.widgets.loss_plot import LossPlots, LossToolbar, tabular
+from introvac_studio.widgets.loss_plot import LossPlots, LossToolbar
 from introvac_studio.widgets.samples_view import SamplesView
+from introvac_studio.widgets.texts import Banner, heading, muted, tabular
 from trainer import config, events
 from trainer.errors import ConfigError
 
@@ -121,68 +121,12 @@ def size_of(count: int) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
-def _muted(text: str = "", wrap: bool = True) -> QLabel:
-    label = QLabel(text)
-    label.setObjectName("muted")
-    label.setWordWrap(wrap)
-    return label
-
-
-def _heading(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setObjectName("heading")
-    return label
-
-
 def _restyle(button: QPushButton, name: str) -> None:
     """Another look from the stylesheet, by the object's name."""
     if button.objectName() != name:
         button.setObjectName(name)
         button.style().unpolish(button)
         button.style().polish(button)
-
-
-class _Banner(QFrame):
-    """An error with its details, until it is closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setObjectName("banner")
-        self.text = QLabel()
-        self.text.setWordWrap(True)
-        self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.details = QPlainTextEdit()
-        self.details.setReadOnly(True)
-        self.details.setMaximumHeight(120)
-        self.more = QPushButton("Details")
-        self.more.setCheckable(True)
-        close = QToolButton()
-        close.setText("✕")
-        close.setAutoRaise(True)
-        close.setAccessibleName("Close this message")
-        close.setToolTip("Close this message")
-        top = QHBoxLayout()
-        top.addWidget(self.text, 1)
-        top.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(theme.GRID, theme.GRID, theme.GRID, theme.GRID)
-        layout.setSpacing(theme.GRID)
-        layout.addLayout(top)
-        layout.addWidget(self.more, 0, Qt.AlignmentFlag.AlignLeft)
-        layout.addWidget(self.details)
-        close.clicked.connect(self.hide)
-        self.more.toggled.connect(self.details.setVisible)
-        self.hide()
-
-    def tell(self, text: str, details: str) -> None:
-        colour = theme.current().bad
-        self.setStyleSheet(f"QFrame#banner {{ border: 1px solid {colour}; border-radius: 5px; }}")
-        self.text.setText(text)
-        self.details.setPlainText(details)
-        self.more.setVisible(bool(details))
-        self.more.setChecked(False)
-        self.details.hide()
-        self.show()
 
 
 class _SettingsDialog(QDialog):
@@ -261,10 +205,10 @@ class RunPanel(QWidget):
         grid.setHorizontalSpacing(12)
         grid.setVerticalSpacing(theme.GRID)
         grid.setColumnStretch(1, 1)
-        self.data_title, self.data_more = QLabel(), _muted()
+        self.data_title, self.data_more = QLabel(), muted(wrap=True)
         self.data_title.setWordWrap(True)
         self.choose = QPushButton("Choose data…")
-        self.preset, self.preset_help = QComboBox(), _muted()
+        self.preset, self.preset_help = QComboBox(), muted(wrap=True)
         for name in config.PRESETS:
             self.preset.addItem(name)
             self.preset.setItemData(
@@ -277,7 +221,7 @@ class RunPanel(QWidget):
         self.device.setEditable(True)
         self.device.addItems(["auto", "cpu", "cuda", "mps"])
         self.epochs, self.batch, self.name = QLineEdit(), QLineEdit(), QLineEdit()
-        self.place = _muted()
+        self.place = muted(wrap=True)
         self.folder = QPushButton("…")
         self.folder.setFixedWidth(36)
         self.folder.setToolTip("Choose the folder that holds the runs")
@@ -286,18 +230,18 @@ class RunPanel(QWidget):
         self.problem = QLabel()
         self.problem.setWordWrap(True)
         self.problem.setObjectName("warning")
-        self.banner = _Banner()
+        self.banner = Banner()
         named = QHBoxLayout()
         named.setSpacing(4)
         named.addWidget(self.name, 1)
         named.addWidget(self.folder)
         line = 0
-        for widget in (self.banner, _heading("Data"), self.data_title, self.data_more, self.choose):
+        for widget in (self.banner, heading("Data"), self.data_title, self.data_more, self.choose):
             grid.addWidget(widget, line, 0, 1, 2)
             line += 1
-        heading = _heading("Settings")
-        heading.setContentsMargins(0, theme.GRID, 0, 0)
-        grid.addWidget(heading, line, 0, 1, 2)
+        below = heading("Settings")
+        below.setContentsMargins(0, theme.GRID, 0, 0)
+        grid.addWidget(below, line, 0, 1, 2)
         line += 1
         fields: list[tuple[str, QWidget | QHBoxLayout]] = [
             ("Preset", self.preset), ("", self.preset_help), ("Size", self.side), ("Epochs", self.epochs),
@@ -305,7 +249,7 @@ class RunPanel(QWidget):
         ]  # fmt: skip
         for text, field in fields:
             if text:
-                grid.addWidget(_muted(text, wrap=False), line, 0)
+                grid.addWidget(muted(text), line, 0)
             if isinstance(field, QWidget):
                 field.setAccessibleName(text)
                 grid.addWidget(field, line, 1)
@@ -337,7 +281,7 @@ class RunPanel(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName("Progress of the run")
-        self.pace = _muted()
+        self.pace = muted(wrap=True)
         for label in (self.state, self.pace):
             label.setFont(tabular(self.font(), 13))
         self.start = QPushButton()

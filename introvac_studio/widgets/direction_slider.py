@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent,
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from introvac_studio import theme
-from introvac_studio.widgets.image_view import tabular
+from introvac_studio.widgets.texts import tabular
 
 STEP = 0.25
 NOTCH = 120  # of a mouse wheel, in eighths of a degree

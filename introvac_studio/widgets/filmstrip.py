@@ -9,8 +9,8 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPainterPath
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from introvac_studio import theme
-from introvac_studio.widgets.image_view import tabular
 from introvac_studio.widgets.pictures import to_qimage
+from introvac_studio.widgets.texts import tabular
 
 TEXT = 18
 GAP = 6

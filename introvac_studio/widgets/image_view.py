@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QKeyEvent, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from introvac_studio import theme
@@ -152,10 +152,3 @@ class ImageView(QWidget):
         self._press = self._at = None
         self.setCursor(Qt.CursorShape.OpenHandCursor)
         self.update()
-
-
-def tabular(font: QFont) -> QFont:
-    """The same font with figures of one width, so that numbers do not dance."""
-    font = QFont(font)
-    font.setFeature(QFont.Tag("tnum"), 1)
-    return font

@@ -15,7 +15,6 @@ import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import (
     QColor,
-    QFont,
     QFontMetrics,
     QKeyEvent,
     QMouseEvent,
@@ -42,6 +41,7 @@ from PySide6.QtWidgets import (
 
 from introvac_studio import theme
 from introvac_studio.widgets.loss_data import Array, Curve, decimate, visible
+from introvac_studio.widgets.texts import tabular
 from trainer import events
 
 _MARK = 8  # pixels of a line beside its name
@@ -135,15 +135,6 @@ def mixed(colour: QColor, ground: str, share: float = 0.35) -> QColor:
         (colour.blue(), under.blue()),
     )
     return QColor(*(round(share * a + (1 - share) * b) for a, b in pairs))
-
-
-def tabular(font: QFont, pixels: int, bold: bool = False) -> QFont:
-    """A font whose digits are equally wide."""
-    font = QFont(font)
-    font.setPixelSize(pixels)
-    font.setBold(bold)
-    font.setFeature(QFont.Tag("tnum"), 1)
-    return font
 
 
 def number(value: float) -> str:

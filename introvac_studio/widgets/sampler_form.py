@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from introvac_studio import theme
 from introvac_studio.widgets.segmented import Segmented
+from introvac_studio.widgets.texts import heading, muted
 from trainer import sampling
 from trainer.errors import IntroVACError
 from trainer.latent import Hyperplanes
@@ -62,6 +63,7 @@ class SamplerForm(QWidget):
         self.recipe = QComboBox()
         for key in sorted(sampling.RECIPES):
             self.recipe.addItem(_RECIPES.get(key, key), key)
+        self.recipe.setCurrentIndex(self.recipe.findData("paper"))
         self.step_size = _StepSize()
         self.step_size.setDecimals(7)
         self.step_size.setRange(1e-7, 1.9999999)
@@ -105,10 +107,10 @@ class SamplerForm(QWidget):
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.GRID)
-        column.addWidget(_heading("Wanted"))
+        column.addWidget(heading("Wanted"))
         column.addWidget(self._wants_box)
         column.addSpacing(theme.GRID)
-        column.addWidget(_heading("Sampler: Langevin"))
+        column.addWidget(heading("Sampler: Langevin"))
         rows = QGridLayout()
         rows.setHorizontalSpacing(2 * theme.GRID)
         rows.setVerticalSpacing(theme.GRID)
@@ -124,7 +126,7 @@ class SamplerForm(QWidget):
                 ("seed", _side_by_side(self.seed, self.dice)),
             )
         ):
-            rows.addWidget(_muted(text), row, 0)
+            rows.addWidget(muted(text), row, 0)
             rows.addWidget(field, row, 1)
         column.addLayout(rows)
         column.addStretch(1)
@@ -157,7 +159,7 @@ class SamplerForm(QWidget):
             self._wants.addWidget(choice, row, 1)
             self.wants_of[name] = choice
         if not self.wants_of:
-            self._wants.addWidget(_muted("no model is open" if planes is None else "no attributes"), 0, 0)
+            self._wants.addWidget(muted("no model is open" if planes is None else "no attributes"), 0, 0)
         self.fill()
 
     @property
@@ -206,18 +208,6 @@ class SamplerForm(QWidget):
     @Slot()
     def _roll(self) -> None:
         self.seed.setValue(random.randint(0, 99_999))
-
-
-def _heading(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setObjectName("heading")
-    return label
-
-
-def _muted(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setObjectName("muted")
-    return label
 
 
 def _side_by_side(first: QWidget, second: QWidget) -> QWidget:

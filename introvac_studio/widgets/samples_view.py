@@ -14,7 +14,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from introvac_studio import theme
-from introvac_studio.widgets.loss_plot import tabular
+from introvac_studio.widgets.texts import tabular
 from trainer import events
 
 _GAP = 4  # device-independent pixels between pictures

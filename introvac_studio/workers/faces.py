@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
-from introvac_studio.answers import Failure
+from introvac_studio.messages import Failure
 from introvac_studio.state import FaceSet
 from introvac_studio.workers.mailbox import Mailbox
 from trainer.data.cache import open_data

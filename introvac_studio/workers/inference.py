@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QObject, QThread, Signal
 
-from introvac_studio.answers import Codes, Failure, Frame, Opened, Seen, Strip
+from introvac_studio.messages import Codes, Failure, Frame, Opened, Seen, Strip
 from introvac_studio.state import Code, Face, FaceSet, Image, ModelInfo
 from introvac_studio.workers.mailbox import Mailbox
 from trainer.data.transforms import open_image, prepare
@@ -30,7 +30,7 @@ CHUNK = 64
 
 
 class InferenceThread(QThread):
-    """Signals carry the dataclasses of `introvac_studio.answers`, and `ModelInfo` for `modelOpened`.
+    """Signals carry the dataclasses of `introvac_studio.messages`, and `ModelInfo` for `modelOpened`.
 
     Every request names the stamp of the model that it is meant for; one that another model would have to
     answer is dropped.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
-from introvac_studio.requests import SampledBatch, SamplingEnd, SamplingRequest
+from introvac_studio.messages import SampledBatch, SamplingEnd, SamplingRequest
 from trainer import sampling
 from trainer.errors import Cancelled, IntroVACError, ModelError
 

@@ -14,7 +14,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
 from introvac_studio.export_dialog import ExportDialog
-from introvac_studio.requests import ExportJob, Sheet
+from introvac_studio.messages import ExportJob, Sheet
 from introvac_studio.settings import Settings
 from introvac_studio.widgets.pictures import from_qimage
 from trainer.grid import read_recipe

@@ -10,8 +10,8 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from introvac_studio.messages import SamplingEnd
 from introvac_studio.panels.generate import GeneratePanel
-from introvac_studio.requests import SamplingEnd
 from introvac_studio.state import ModelInfo, StudioState
 from introvac_studio.workers.sampling import SamplingThread
 from trainer.latent import sigmoid

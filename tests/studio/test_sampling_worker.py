@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from introvac_studio.requests import SampledBatch, SamplingEnd, SamplingRequest
+from introvac_studio.messages import SampledBatch, SamplingEnd, SamplingRequest
 from introvac_studio.workers.sampling import CHUNK, SamplingThread
 from trainer.latent import sigmoid
 

@@ -13,8 +13,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from introvac_studio.answers import Frame
 from introvac_studio.export_dialog import ExportDialog
+from introvac_studio.messages import Frame
 from introvac_studio.state import Edit
 from introvac_studio.studio import Studio
 from introvac_studio.widgets.image_view import ImageView

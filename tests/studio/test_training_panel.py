@@ -135,7 +135,7 @@ def test_that_bad_data_is_told_and_the_form_is_kept(desk: Desk, qtbot: QtBot, tm
     qtbot.waitUntil(lambda: desk.ended, timeout=LONG)
     assert run.phase == "idle"
     assert run.banner.isVisibleTo(run)
-    assert "nowhere" in run.banner.text.text()
+    assert "nowhere" in run.banner.text
     assert run.form.values() == values
     assert run.name.text() == "first"
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+from introvac_studio.state import Face, FaceSet, Image
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class SampledBatch:
 
     request: SamplingRequest
     z: NDArray[np.float32]
-    images: Picture
+    images: Image
     logits: NDArray[np.float32]
     draws: NDArray[np.int64]
     drawn_total: int
@@ -82,14 +82,14 @@ class SamplingEnd:
 class Sheet:
     """A table of pictures (S, S, 3), all of one size; None leaves a gap."""
 
-    rows: tuple[tuple[Picture | None, ...], ...]
+    rows: tuple[tuple[Image | None, ...], ...]
     row_labels: tuple[str, ...] = ()
     column_labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class ExportJob:
-    """Pictures to export, decoded already.
+    """Images to export, decoded already.
 
     Attributes:
         sheets: layout -> its table; layouts are the keys of `introvac_studio.export_dialog.LAYOUTS`:
@@ -102,3 +102,56 @@ class ExportJob:
     sheets: Mapping[str, Sheet]
     recipe: Mapping[str, Any] = field(default_factory=dict)
     name: str = "faces"
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One decoded code. `stamp` is the model's, `serial` counts requests of the kind."""
+
+    stamp: int
+    serial: int
+    image: Image
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Probabilities that the classifier gives the re-encoded picture E(G(z)), by attribute."""
+
+    stamp: int
+    serial: int
+    probabilities: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """Decoded codes (n, S, S, 3) along one attribute."""
+
+    stamp: int
+    serial: int
+    images: Image
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A face that was asked for: a photo, a row of the data, a draw from the prior."""
+
+    stamp: int
+    face: Face
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """mu (N, d) of a set of faces."""
+
+    stamp: int
+    faces: FaceSet
+    mu: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What did not work, and the sentence to show."""
+
+    what: str
+    text: str

@@ -1,0 +1,90 @@
+"""Small pieces of text: headings, muted lines, figures of one width, and the banner of an error."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QFont
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+)
+
+from introvac_studio import theme
+
+
+def tabular(font: QFont, pixels: int = 0, bold: bool = False) -> QFont:
+    """The font with figures of one width, so that numbers do not dance; `pixels` 0 keeps its size."""
+    font = QFont(font)
+    if pixels:
+        font.setPixelSize(pixels)
+    if bold:
+        font.setBold(True)
+    font.setFeature(QFont.Tag("tnum"), 1)
+    return font
+
+
+def heading(text: str) -> QLabel:
+    """The title of a group of controls."""
+    label = QLabel(text)
+    label.setObjectName("heading")
+    return label
+
+
+def muted(text: str = "", wrap: bool = False) -> QLabel:
+    """A line that stays in the background."""
+    label = QLabel(text)
+    label.setObjectName("muted")
+    label.setWordWrap(wrap)
+    return label
+
+
+class Banner(QFrame):
+    """What went wrong: what, where, and what to do; with details to copy, until it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("banner")
+        self.label = QLabel()
+        self.label.setWordWrap(True)
+        self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.details = QPlainTextEdit()
+        self.details.setReadOnly(True)
+        self.details.setMaximumHeight(120)
+        self.more = QPushButton("Details")
+        self.more.setCheckable(True)
+        close = QToolButton()
+        close.setText("✕")
+        close.setAutoRaise(True)
+        close.setAccessibleName("Close this message")
+        close.setToolTip("Close this message")
+        top = QHBoxLayout()
+        top.addWidget(self.label, 1)
+        top.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.GRID, theme.GRID, theme.GRID, theme.GRID)
+        layout.setSpacing(theme.GRID)
+        layout.addLayout(top)
+        layout.addWidget(self.more, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(self.details)
+        close.clicked.connect(self.hide)
+        self.more.toggled.connect(self.details.setVisible)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        """What is said; empty once it is closed."""
+        return "" if self.isHidden() else self.label.text()
+
+    def tell(self, text: str, details: str = "") -> None:
+        """Say it."""
+        self.label.setText(text)
+        self.details.setPlainText(details)
+        self.more.setVisible(bool(details))
+        self.more.setChecked(False)
+        self.details.hide()
+        self.show()
