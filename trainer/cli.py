@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from trainer import __version__, commands
 from trainer.config import CROPS, PRESET_HELP, PRESETS, SIZES
-from trainer.errors import IntroVACError
+from trainer.errors import IntroVACError, RunError
 from trainer.sampling import RECIPES, SAMPLERS
 
 DATA_HELP = "avatars[:N[:SEED]], celeba:DIR, folder:DIR, or the directory of a prepared cache"
@@ -127,9 +127,7 @@ def parser() -> argparse.ArgumentParser:
     _device(p)
     p.set_defaults(act=commands.encode)
 
-    p = commands_.add_parser(
-        "export", help="write directions, or a copy with half-precision weights"
-    )
+    p = commands_.add_parser("export", help="write directions, or a copy with half-precision weights")
     p.add_argument("--model", required=True, metavar="FILE")
     p.add_argument("--to", required=True, choices=("directions", "half"))
     p.add_argument("--out", required=True, metavar="DIR")
@@ -144,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.act(args) or 0)
     except IntroVACError as error:
-        code, text = 2, str(error)
+        code, text = (1 if isinstance(error, RunError) else 2), str(error)
     except KeyboardInterrupt:
         code, text = 1, "interrupted"
     except Exception as error:

@@ -3,19 +3,63 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from trainer.errors import DataError
+from trainer.errors import DataError, IntroVACError, RunError
+
+_WINDOWS = os.name == "nt"
+_PATIENCE = 2.0  # seconds that Windows gets to let go of a file that someone reads or scans
+
+# The disk gave out: no fault of the path, nothing that another argument would mend.
+_GAVE_OUT = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EIO", "EDQUOT", "EFBIG", "ENOMEM", "EMFILE", "ENFILE", "ESTALE", "ENODEV")
+    if hasattr(errno, name)
+}
+
+
+def write_error(path: Path, error: OSError) -> IntroVACError:
+    """What to raise when `path` cannot be written: RunError for a disk that gave out, else DataError."""
+    kind = RunError if error.errno in _GAVE_OUT else DataError
+    return kind(f"{path}: cannot be written ({error.strerror or error})")
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory and its parents, unless it is there.
+
+    Raises:
+        DataError: it cannot be made, or is a file.
+        RunError: the disk is full or broken.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def check_target(path: Path) -> None:
+    """Make sure, before any work, that a file can be put at `path`; its folder is made if needed.
+
+    Raises:
+        DataError: `path` is a directory, or its folder cannot be made or written to.
+    """
+    make_directory(path.parent)
+    if path.is_dir():
+        raise DataError(f"{path}: is a directory; name a file")
+    if not os.access(path.parent, os.W_OK):
+        raise DataError(f"{path}: cannot be written (the folder is read-only)")
 
 
 def _sync_directory(folder: Path) -> None:
     """Make a rename durable; Windows neither needs nor allows it."""
-    if os.name == "nt":
+    if _WINDOWS:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -24,12 +68,27 @@ def _sync_directory(folder: Path) -> None:
         os.close(handle)
 
 
+def _replace(scratch: Path, path: Path) -> None:
+    """Rename over `path`; on Windows again and again for a while, as long as someone has it open."""
+    until, pause = time.monotonic() + _PATIENCE, 0.01
+    while True:
+        try:
+            scratch.replace(path)
+            return
+        except PermissionError:
+            if not _WINDOWS or time.monotonic() >= until:
+                raise
+            time.sleep(pause)
+            pause = min(2 * pause, 0.2)
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A binary file that takes the name `path` only once it is complete and on disk.
 
     Raises:
-        DataError: `path` cannot be written (full disk, missing or read-only folder); it is then as it was.
+        DataError: `path` cannot be written (missing or read-only folder); it is then as it was.
+        RunError: the disk is full or broken; `path` is then as it was.
     """
     path = Path(path)
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -38,10 +97,10 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        scratch.replace(path)
+        _replace(scratch, path)
         _sync_directory(path.parent)
     except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise write_error(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)
@@ -51,7 +110,7 @@ def write_text(path: Path, text: str) -> None:
     """A whole UTF-8 file, or none.
 
     Raises:
-        DataError: as `atomic_file`.
+        DataError, RunError: as `atomic_file`.
     """
     with atomic_file(path) as file:
         file.write(text.encode("utf-8"))

@@ -16,7 +16,7 @@ import trainer
 from trainer import checkpoint
 from trainer.card import ModelCard
 from trainer.codec import Codec
-from trainer.errors import CheckpointError, DataError, ModelError
+from trainer.errors import CheckpointError, ModelError, RunError
 
 
 def test_that_a_saved_model_computes_the_same(tiny_model: Path, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_that_a_failed_save_keeps_the_old_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full_disk)
-    with pytest.raises(DataError, match="No space"):
+    with pytest.raises(RunError, match="No space"):
         checkpoint.save_model(path, model, ModelCard(name="other"))
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]

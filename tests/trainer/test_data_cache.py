@@ -15,7 +15,7 @@ from PIL import Image
 from trainer.data import avatars
 from trainer.data.cache import Cache, build, cache_key, default_cache_root, open_data
 from trainer.data.source import open_source
-from trainer.errors import Cancelled, DataError
+from trainer.errors import Cancelled, DataError, RunError
 
 ROOT = Path(__file__).parents[2]
 
@@ -153,7 +153,7 @@ def test_that_a_cache_that_is_in_use_is_kept(tmp_path, monkeypatch):
 def test_that_a_full_disk_is_noticed_first(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1, 1, 10))
-    with pytest.raises(DataError, match="MiB are needed"):
+    with pytest.raises(RunError, match="MiB are needed"):
         build(open_source("avatars:3"), 8, "none", tmp_path / "c", workers=1)
     assert listing(tmp_path) == []
 

@@ -20,7 +20,8 @@ import numpy as np
 import psutil
 
 from trainer.data.source import Source
-from trainer.errors import Cancelled, DataError
+from trainer.errors import Cancelled, DataError, RunError
+from trainer.files import write_error
 
 CACHE_VERSION = 1  # raise it when `prepare` or the layout changes: caches are then built anew
 _CHUNK = 32  # pictures between two looks at progress and cancellation
@@ -108,7 +109,7 @@ def _in_pool(
             for future in wait(flying, return_when=FIRST_COMPLETED).done:
                 yield flying.pop(future), future.result()
     except BrokenProcessPool as error:
-        raise DataError(
+        raise RunError(
             "a process that prepared pictures died, perhaps for want of memory; use fewer workers"
         ) from error
     finally:
@@ -157,7 +158,7 @@ def _compact(path: Path, good: np.ndarray) -> None:
 def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + _SPARE:
-        raise DataError(
+        raise RunError(
             f"{folder}: {needed / 2**20:.0f} MiB are needed for the cache and {free / 2**20:.0f} MiB are "
             "free; free some space, or set INTROVAC_CACHE to another disk"
         )
@@ -279,11 +280,11 @@ def build_directory(
         partial = _temporary(out, "partial")
         partial.mkdir()
     except OSError as error:
-        raise DataError(f"{out.parent}: cannot be written to ({error.strerror})") from error
+        raise write_error(out.parent, error) from error
     try:
         _fill(partial, source, size, crop, key, workers, progress, cancelled)
         _move_into_place(partial, out, key)
     except OSError as error:
-        raise DataError(f"{out}: cannot be written ({error.strerror or error})") from error
+        raise write_error(out, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

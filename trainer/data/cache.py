@@ -134,7 +134,8 @@ def build(
         cancelled: asked now and then; true ends the work.
 
     Raises:
-        DataError: no usable picture, too little disk space, or `out` holds something else.
+        DataError: no usable picture, or `out` holds something else.
+        RunError: too little disk space, or a process that died.
         Cancelled: `cancelled` said so; nothing is left behind.
     """
     _check(size, crop)
@@ -187,7 +188,7 @@ def open_data(
 
     Raises:
         DataError: unusable data, or a cache that holds another size or crop.
-        Cancelled: as `build`.
+        RunError, Cancelled: as `build`.
     """
     given = Path(spec).expanduser()
     if given.is_dir():
