@@ -10,7 +10,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from trainer import checkpoint, device, events, files, grid
 from trainer.card import ModelCard
 from trainer.config import TrainConfig
 from trainer.data.select import Selection
-from trainer.errors import CheckpointError, IntroVACError
-from trainer.models import IntroVAC, recalibrate
+from trainer.errors import CheckpointError, RunError
+from trainer.models import IntroVAC, recalibration
 from trainer.steps import Optimisers, introvac_step, vac_step
 from trainer.validation import GRID_FACES, sample_grid, validate
 
@@ -36,8 +36,11 @@ EVENTS_FILE = "events.jsonl"
 CONFIG_FILE = "config.json"
 
 
-class DivergedError(IntroVACError):
-    """A loss is no longer finite."""
+STOP_IMAGES = 256  # enough to calibrate on when someone waits for the end
+
+
+class DivergedError(RunError):
+    """A loss, a weight or an optimiser's moment is no longer finite."""
 
 
 class Control:
@@ -108,7 +111,7 @@ class Trainer:
         resume: go on from the run's resume file.
 
     Raises:
-        CheckpointError: `resume` without a resume file that fits.
+        CheckpointError: `resume` without a resume file that fits the model and the data.
         ConfigError: the device is not there.
     """
 
@@ -135,17 +138,38 @@ class Trainer:
         self.total_steps = min(whole, config.loop.max_steps) if config.loop.max_steps else whole
         self.step = 0
         self._saved_step = -1
+        self._finished_step = 0  # at which an epoch was last validated and its best model kept
         self.best = math.inf
         self.figures: dict[str, float] = {}
+        self._meter = _Meter(self)
         self._resumed = resume
         if resume:
-            state = self.run / STATE_FILE
-            if not state.exists():
-                raise CheckpointError(f"{state}: not there; this run has nothing to resume from")
-            progress = checkpoint.load_state(state, self.model, self.optimisers)
-            self.step = int(progress["step"])
-            self.best = float(progress["best"])
-            self.model.game_played = self._in_game(max(self.step - 1, 0)) and self.step > 0
+            self._resume(self.run / STATE_FILE)
+
+    def _resume(self, state: Path) -> None:
+        if not state.exists():
+            raise CheckpointError(f"{state}: not there; this run has nothing to resume from")
+        progress = checkpoint.load_state(state, self.model, self.optimisers)
+        for name, value in self._data_identity().items():
+            if progress.get(name, value) != value:
+                raise CheckpointError(
+                    f"{state}: {name.replace('_', ' ')} was {progress[name]} and is now {value}: the run's "
+                    "data or batch_size changed. Restore them, or start a new run"
+                )
+        self.step = int(progress["step"])
+        self.best = float(progress["best"])
+        self.figures = {str(k): float(v) for k, v in progress.get("figures", {}).items()}
+        self._finished_step = int(progress.get("finished_step", self.step))
+        played = self.step > 0 and self._in_game(self.step - 1)
+        self.model.game_played = bool(progress.get("game_played", played))
+
+    def _data_identity(self) -> dict[str, Any]:
+        """What must be as it was when a run goes on: order and schedule are functions of it."""
+        return {
+            "training_images": len(self.selection.train),
+            "steps_per_epoch": self.steps_per_epoch,
+            "cache_key": self.selection.cache.key,
+        }
 
     def _optimisers(self) -> Optimisers:
         optim = self.config.optim
@@ -207,11 +231,11 @@ class Trainer:
         """Train, yielding what happens; each event is also appended to the run's `events.jsonl`.
 
         Raises:
-            DivergedError: a loss became NaN or infinite.
-            DataError: a checkpoint cannot be written.
+            DivergedError: a loss, a weight or a moment became NaN or infinite; nothing of it is written.
+            DataError, RunError: a checkpoint cannot be written.
         """
-        (self.run / "checkpoints").mkdir(parents=True, exist_ok=True)
-        (self.run / "samples").mkdir(exist_ok=True)
+        for name in ("checkpoints", "samples"):
+            files.make_directory(self.run / name)
         with (self.run / EVENTS_FILE).open("a" if self._resumed else "w", encoding="utf-8") as log:
             for event in self._events():
                 log.write(events.to_line(event) + "\n")
@@ -236,84 +260,134 @@ class Trainer:
         if self._resumed:
             yield events.Resumed(**self._at())
         self.model.train()
-        while self.step < self.total_steps and not self.control.stopping:
-            yield from self._run_epoch()
+        self._meter.restart()
+        while not self.control.stopping:
+            if self._epoch_due:  # now, or when the run was stopped at an epoch's last step
+                yield from self._finish_epoch()
+            elif self.step < self.total_steps:
+                yield from self._run_epoch()
+            else:
+                break
         if self.step != self._saved_step:
-            yield self._save("last")
-        reason = "stopped" if self.step < self.total_steps else "completed"
+            yield from self._save("last")
+        reason = "completed" if self.step >= self.total_steps and not self._epoch_due else "stopped"
         yield events.Finished(**self._at(), reason=reason, model=str(self.run / MODEL_FILE))
+
+    @property
+    def _epoch_due(self) -> bool:
+        """Whether the last epoch is whole (or the run at its end), but not validated."""
+        whole = self.step % self.steps_per_epoch == 0 or self.step >= self.total_steps
+        return whole and self.step > self._finished_step
 
     def _run_epoch(self) -> Iterator[events.Event]:
         epoch, within = divmod(self.step, self.steps_per_epoch)
-        before = self.step
         for optimiser in self.optimisers.both():
             for group in optimiser.param_groups:
                 group["lr"] = self._learning_rate(epoch)
         if self.step == 0 or (within == 0 and self._in_game(self.step) != self._in_game(self.step - 1)):
             yield events.PhaseChanged(**self._at(), phase="game" if self._in_game(self.step) else "warm-up")
         order, flips = self._order(epoch)
-        meter = _Meter(self)
         for start in range(within * self.batch_size, self.steps_per_epoch * self.batch_size, self.batch_size):
             if self.control.stopping or self.step >= self.total_steps:
                 break
             if self.control.paused:
                 yield from self._pause()
-                meter.restart()
                 if self.control.stopping:
                     break
             if self.control.take_snapshot():
-                yield self._save("snapshot")
-                meter.restart()
+                yield from self._save("snapshot")
             stop = start + self.batch_size
-            meter.add(self._train_step(order[start:stop], flips[start:stop]))
+            self._meter.add(self._train_step(order[start:stop], flips[start:stop]))
             self.step += 1
-            if self.step % self.config.loop.log_every == 0 or self.step == self.total_steps:
-                yield meter.event()
-        whole = self.step % self.steps_per_epoch == 0 or self.step >= self.total_steps
-        if whole and self.step > before and not self.control.stopping:
-            yield from self._finish_epoch()
+            if self.step % self.config.loop.log_every == 0:
+                yield from self._flush()
+
+    def _flush(self) -> Iterator[events.Event]:
+        """Losses that were not yet told."""
+        if self._meter.count:
+            yield self._meter.event()
 
     def _pause(self) -> Iterator[events.Event]:
-        yield self._save("last")
+        yield from self._save("last")
         yield events.Paused(**self._at())
         while self.control.paused:
             self.control.wait()
             if self.control.take_snapshot():
-                yield self._save("snapshot")
+                yield from self._save("snapshot")
+        self._meter.restart()
         if not self.control.stopping:
             yield events.Continued(**self._at())
 
     def _finish_epoch(self) -> Iterator[events.Event]:
+        """Validate, draw samples, keep what is best; a stop before that leaves it to the resumed run."""
         loop = self.config.loop
         done = self.step // self.steps_per_epoch
-        self._calibrate()
-        self.figures = self._validate()
+        yield from self._flush()
+        self._check_weights()
+        for _ in self._calibrate(least=0):
+            pass
+        figures = self._validate()
+        if figures is None:
+            self.model.train()
+            return
+        self.figures = figures
         yield events.Validated(**self._at(), figures=self.figures)
         if done % loop.samples_every == 0 or self.step >= self.total_steps:
             yield self._write_samples()
-        better = self.figures[loop.best_by] < self.best
-        self.best = min(self.best, self.figures[loop.best_by])
-        yield self._save("last", calibrated=True)
-        if better:
+        if self.figures[loop.best_by] < self.best:
+            self.best = self.figures[loop.best_by]
             yield self._save_model_as(BEST_FILE, "best")
         if loop.keep_every and done % loop.keep_every == 0:
             yield self._save_model_as(Path("checkpoints") / f"epoch-{done:04d}.safetensors", "kept")
+        self._finished_step = self.step
+        self._save_state()
+        yield self._save_model_as(Path(MODEL_FILE), "last")
+        self._saved_step = self.step
         self.model.train()
+        self._meter.restart()
 
-    def _calibrate(self) -> None:
+    def _calibrate(self, least: int) -> Iterator[int]:
+        """Recalibrate on real images, yielding how many; a stop ends it once `least` were seen."""
         count = min(self.config.loop.calibration_images, len(self.selection.train))
         rng = np.random.default_rng([self.config.loop.seed, 3])
-        chosen = np.sort(rng.choice(self.selection.train, count, replace=False))
+        chosen = rng.choice(self.selection.train, count, replace=False)
         generator = torch.Generator(self.device).manual_seed(_seed(self.config.loop.seed, 4))
         size = min(64, count)
-        batches = (self._batch(chosen[i : i + size])[0] for i in range(0, count - size + 1, size))
-        with self.precision.cast():
-            recalibrate(self.model, batches, generator)
+        parts = [np.sort(chosen[i : i + size]) for i in range(0, count - size + 1, size)]
+        seen = 0
 
-    def _validate(self) -> dict[str, float]:
+        def batches() -> Iterator[Tensor]:
+            for part in parts:
+                if self.control.stopping and seen >= least:
+                    return
+                yield self._batch(part)[0]
+
+        steps = recalibration(self.model, batches(), generator)
+        going = True
+        while going:
+            with self.precision.cast():  # not around the yield: whoever listens computes as it likes
+                going = next(steps, _END) is not _END
+            if going:
+                seen += size
+                yield seen
+
+    def _validate(self) -> dict[str, float] | None:
+        """The figures; None when a stop came before they were whole."""
         indices = self.selection.valid[: self.config.loop.valid_images]
-        batches = (self._batch(indices[i : i + 64]) for i in range(0, len(indices), 64))
-        return validate(self.model, batches, self.config, self.precision)
+        whole = False
+
+        def batches() -> Iterator[tuple[Tensor, Tensor]]:
+            nonlocal whole
+            for i in range(0, len(indices), 64):
+                yield self._batch(indices[i : i + 64])
+                if self.control.stopping:
+                    return
+            whole = True
+
+        if self.control.stopping:
+            return None
+        figures = validate(self.model, batches(), self.config, self.precision)
+        return figures if whole else None
 
     def _write_samples(self) -> events.Event:
         x, labels = self._batch(self.selection.valid[:GRID_FACES])
@@ -332,7 +406,7 @@ class Trainer:
         return ModelCard(
             name=self.run.name,
             preset=self.config.preset,
-            data=self.config.data.data.partition(":")[0],
+            data=self.selection.cache.spec.partition(":")[0],
             step=self.step,
             epoch=self.epoch,
             game_played=self.model.game_played,
@@ -341,25 +415,75 @@ class Trainer:
             figures=self.figures,
         )
 
-    def _save(self, kind: str, calibrated: bool = False) -> events.Event:
-        """Resume file and `model.safetensors`, which the studio may open at any time."""
-        if not calibrated:
-            self._calibrate()
-        checkpoint.save_state(
-            self.run / STATE_FILE, self.model, self.optimisers, {"step": self.step, "best": self.best}
+    def _check_weights(self) -> None:
+        """One look at all weights and moments; one host sync.
+
+        Raises:
+            DivergedError: a value is not finite.
+        """
+        named = [(name, p.detach()) for name, p in self.model.named_parameters()]
+        owners: dict[Tensor, str] = {p: name for name, p in self.model.named_parameters()}
+        for optimiser in self.optimisers.both():
+            for p, slots in optimiser.state.items():
+                named += [(f"{slot} of {owners[p]}", slots[slot]) for slot in ("exp_avg", "exp_avg_sq")]
+        if bad := _first_not_finite(named):
+            raise self.diverged(f"{bad} is no longer finite")
+
+    def diverged(self, what: str) -> DivergedError:
+        """The error that says so, and what can be done."""
+        hint = f"nothing was saved in {self.run} yet. Start again"
+        if (self.run / STATE_FILE).exists():
+            hint = f"the last good checkpoint is kept in {self.run}. Resume"
+        return DivergedError(
+            f"{what} by step {self.step}; {hint} with a lower learning_rate, or with precision = fp32"
         )
-        checkpoint.save_model(self.run / MODEL_FILE, self.model, self._card())
+
+    def _save(self, kind: str) -> Iterator[events.Event]:
+        """Resume file, then a calibrated `model.safetensors`, which the studio may open at any time."""
+        yield from self._flush()
+        self._check_weights()
+        total = min(STOP_IMAGES, self.config.loop.calibration_images, len(self.selection.train))
+        if self.control.stopping:
+            yield events.Progress(**self._at(), what="saving", done=0, total=total)
+        self._save_state()  # first and as it is: all that a resumed run needs
+        for seen in self._calibrate(least=STOP_IMAGES):
+            if self.control.stopping:
+                yield events.Progress(**self._at(), what="saving", done=min(seen, total), total=total)
+        saved = self._save_model_as(Path(MODEL_FILE), kind)
         self._saved_step = self.step
         self.model.train()
-        return events.CheckpointSaved(**self._at(), kind=kind, model=str(self.run / MODEL_FILE))
+        self._meter.restart()
+        yield saved
+
+    def _save_state(self) -> None:
+        progress = self._data_identity() | {
+            "step": self.step,
+            "best": self.best,
+            "figures": self.figures,
+            "finished_step": self._finished_step,
+            "game_played": self.model.game_played,
+        }
+        checkpoint.save_state(self.run / STATE_FILE, self.model, self.optimisers, progress)
 
     def _save_model_as(self, name: Path, kind: str) -> events.Event:
+        if bad := _first_not_finite(self.model.state_dict().items()):  # statistics, too
+            raise self.diverged(f"{bad} is no longer finite")
         checkpoint.save_model(self.run / name, self.model, self._card())
         return events.CheckpointSaved(**self._at(), kind=kind, model=str(self.run / name))
 
 
+_END = object()
+
+
+def _first_not_finite(named: Iterable[tuple[str, Tensor]]) -> str | None:
+    """The name of the first tensor that holds NaN or infinity, found with one host sync."""
+    floating = [(name, t) for name, t in named if t.is_floating_point()]
+    finite = torch.stack([t.isfinite().all() for _, t in floating]).tolist()
+    return next((name for (name, _), good in zip(floating, finite, strict=True) if not good), None)
+
+
 class _Meter:
-    """Sums losses on the device; one host sync per event."""
+    """Sums losses on the device from one event to the next, across epochs; one host sync per event."""
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
@@ -386,10 +510,7 @@ class _Meter:
         losses = dict(zip(self.sums, values, strict=True))
         for name, value in losses.items():
             if not math.isfinite(value):
-                raise DivergedError(
-                    f"the loss {name!r} became {value} by step {t.step}; the last good checkpoint is kept in "
-                    f"{t.run}. Resume with a lower learning_rate, or with precision = fp32"
-                )
+                raise t.diverged(f"the loss {name!r} became {value}")
         seconds = time.perf_counter() - self.since
         rate = self.count * t.batch_size / seconds if seconds > 0 else 0.0
         event = events.StepLosses(
@@ -421,7 +542,7 @@ def _memory(where: torch.device) -> int:
 
 def write_config(run: Path, config: TrainConfig) -> None:
     """`config.json` of a run directory."""
-    run.mkdir(parents=True, exist_ok=True)
+    files.make_directory(run)
     files.write_text(run / CONFIG_FILE, json.dumps(config.to_dict(), indent=2) + "\n")
 
 

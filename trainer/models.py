@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -134,8 +134,16 @@ def _norms(module: nn.Module) -> list[nn.BatchNorm2d]:
     return [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
 
 
-@torch.no_grad()
 def recalibrate(model: IntroVAC, batches: Iterable[Tensor], generator: torch.Generator | None = None) -> None:
+    """`recalibration` in one go."""
+    for _ in recalibration(model, batches, generator):
+        pass
+
+
+@torch.no_grad()
+def recalibration(
+    model: IntroVAC, batches: Iterable[Tensor], generator: torch.Generator | None = None
+) -> Iterator[None]:
     """Take BatchNorm's running statistics from real images, with the weights as they are.
 
     In training, real, reconstructed and generated batches each pass with their own statistics;
@@ -147,6 +155,9 @@ def recalibrate(model: IntroVAC, batches: Iterable[Tensor], generator: torch.Gen
         model: changed in place, left in evaluation mode.
         batches: images (N, 3, S, S) in [0, 1] on the model's device.
         generator: noise for z; None takes torch's global one.
+
+    Yields:
+        None after each batch, so that the caller can report progress.
     """
     norms = _norms(model)
     if not norms:
@@ -162,6 +173,7 @@ def recalibrate(model: IntroVAC, batches: Iterable[Tensor], generator: torch.Gen
             mu, logvar = model.encoder(x)
             noise = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
             model.decoder(mu + noise * torch.exp(0.5 * logvar))
+            yield
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from PIL import Image
 
 import trainer
-from trainer import checkpoint, events
+from trainer import checkpoint, events, loop
 from trainer.config import TrainConfig, with_settings
 from trainer.data.cache import open_data
 from trainer.data.select import Selection, select
@@ -66,7 +67,7 @@ def test_that_learning_rate_falls_at_the_milestone_and_in_the_game(
     said = list(Trainer(tiny_config, images, tmp_path).train())
     rates = [e.learning_rate for e in of(events.StepLosses, said)]
     assert rates[0] == tiny_config.optim.learning_rate
-    assert rates[-1] == 0.5 * rates[0]
+    assert rates[-1] == tiny_config.optim.lr_factor * rates[0]
 
 
 def test_that_stopping_and_resuming_gives_bit_identical_weights(
@@ -160,8 +161,138 @@ def test_that_a_diverged_loss_ends_the_run_and_is_named(
     run = Trainer(tiny_config, images, tmp_path)
     with torch.no_grad():
         run.model.decoder.predict.bias.fill_(float("nan"))
-    with pytest.raises(DivergedError, match="reconstruction"):
+    with pytest.raises(DivergedError, match=r"reconstruction.*nothing was saved"):
         list(run.train())
+
+
+@pytest.mark.parametrize("where", ["weight", "moment", "loss"])
+def test_that_nothing_that_diverged_is_written(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path, where: str
+) -> None:
+    """After step 16 of 9 an epoch, so that two steps go by before anybody looks at their losses."""
+    config = with_settings(tiny_config, {"log_every": 4})
+    control = Control()
+    run = Trainer(config, images, tmp_path, control)
+    files = [tmp_path / STATE_FILE, tmp_path / "model.safetensors"]
+    before: list[bytes] = []
+    with pytest.raises(DivergedError, match=r"last good checkpoint"):
+        for event in run.train():
+            if not isinstance(event, events.StepLosses) or event.step != 16:
+                continue
+            before = [path.read_bytes() for path in files]
+            weight = run.model.decoder.predict.weight
+            if where == "loss":
+                run.selection = replace(images, labels=images.labels * float("nan"))
+            elif where == "weight":
+                weight.data[0, 0, 0, 0] = float("nan")
+                control.stop()
+            else:
+                run.optimisers.decoder.state[weight]["exp_avg_sq"][0, 0, 0, 0] = float("inf")
+                control.stop()
+    assert before == [path.read_bytes() for path in files]
+
+
+def test_that_losses_are_means_since_the_last_event_and_none_is_lost(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    config = with_settings(tiny_config, {"epochs": 2})
+    single = of(events.StepLosses, list(Trainer(config, images, tmp_path / "one").train()))
+    config = with_settings(config, {"log_every": 4})
+    said = of(events.StepLosses, list(Trainer(config, images, tmp_path / "four").train()))
+    per_epoch = len(images.train) // 8
+    steps = [event.step for event in said]
+    assert steps == sorted(
+        {s for s in range(1, 2 * per_epoch + 1) if s % 4 == 0} | {per_epoch, 2 * per_epoch}
+    )
+    for start, event in zip([0, *steps], said, strict=False):
+        part = [e.losses["vac"] for e in single if start < e.step <= event.step]
+        assert event.losses["vac"] == pytest.approx(np.mean(part), rel=1e-5)
+
+
+def test_that_a_stop_saves_the_state_before_it_calibrates(
+    tiny_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = select(open_data("avatars:256", 32, "none", workers=1), ("Eyeglasses", "FacialHair"))
+    config = with_settings(tiny_config, {"calibration_images": 192})
+    monkeypatch.setattr(loop, "STOP_IMAGES", 128)
+    control = Control()
+    done = []
+    for event in Trainer(config, images, tmp_path, control).train():
+        if isinstance(event, events.StepLosses) and event.step == 3:
+            control.stop()
+        if isinstance(event, events.Progress):
+            assert event.what == "saving" and event.total == 128
+            done.append(event.done)
+            if event.done:
+                assert checkpoint.read_header(tmp_path / STATE_FILE)["progress"]["step"] == 3
+                assert not (tmp_path / "model.safetensors").exists()
+    assert done == [0, 64, 128]
+    assert (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("when", ["last step", "validation"])
+def test_that_an_epoch_cut_short_at_its_end_is_finished_on_resume(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    per_epoch = len(images.train) // 8
+    whole = list(Trainer(tiny_config, images, tmp_path / "whole").train())
+    control = Control()
+    real = loop.validate
+
+    def interrupted(*args: object) -> dict[str, float]:
+        control.stop()
+        return real(*args)
+
+    with monkeypatch.context() as patch:
+        if when == "validation":
+            patch.setattr(loop, "validate", interrupted)
+        said = []
+        for event in Trainer(tiny_config, images, tmp_path / "parts", control).train():
+            said.append(event)
+            if when == "last step" and isinstance(event, events.StepLosses) and event.step == per_epoch:
+                control.stop()
+    assert not of(events.Validated, said) and said[-1].step == per_epoch and said[-1].reason == "stopped"
+    again = list(Trainer(tiny_config, images, tmp_path / "parts", resume=True).train())
+    assert [e.figures for e in of(events.Validated, again)] == [
+        e.figures for e in of(events.Validated, whole)
+    ]
+    assert {p.name for p in (tmp_path / "parts/samples").iterdir()} == {
+        p.name for p in (tmp_path / "whole/samples").iterdir()
+    }
+    best = [
+        checkpoint.read_card(tmp_path / run / "checkpoints/best.safetensors").step
+        for run in ("parts", "whole")
+    ]
+    assert best[0] == best[1]
+
+
+def test_that_the_best_model_is_there_before_the_progress_that_counts_it(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*args: object) -> None:
+        assert (tmp_path / "checkpoints/best.safetensors").exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "save_state", dies)
+    with pytest.raises(KeyboardInterrupt):
+        list(Trainer(tiny_config, images, tmp_path).train())
+
+
+def test_that_other_data_is_refused_on_resume(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    config = with_settings(tiny_config, {"max_steps": 2})
+    list(Trainer(config, images, tmp_path).train())
+    other = select(open_data("avatars:97", 32, "none", workers=1), ("Eyeglasses", "FacialHair"))
+    with pytest.raises(
+        CheckpointError, match=r"last\.safetensors: .* was .* and is now .*data or batch_size"
+    ):
+        Trainer(config, other, tmp_path, resume=True)
+    fewer = replace(images, train=images.train[:-8])
+    with pytest.raises(CheckpointError, match="training images was"):
+        Trainer(config, fewer, tmp_path, resume=True)
+    with pytest.raises(CheckpointError, match="steps per epoch"):
+        Trainer(with_settings(config, {"batch_size": 16}), images, tmp_path, resume=True)
 
 
 def test_that_evaluation_mode_looks_as_good_as_training_mode(
