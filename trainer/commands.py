@@ -23,8 +23,9 @@ from trainer import config as config_module
 from trainer import events, files, grid, latent, sampling, setup
 from trainer.config import TrainConfig
 from trainer.data import cache as cache_module
-from trainer.data.select import Selection, select
-from trainer.data.source import open_source
+from trainer.data import derive
+from trainer.data.select import Selection, select, split
+from trainer.data.source import SPLITS, open_source
 from trainer.data.transforms import open_image, prepare
 from trainer.errors import Cancelled, ConfigError, DataError, IntroVACError
 
@@ -77,22 +78,31 @@ def prepare_data(args: Namespace) -> None:
         log.warning("skipped %s: %s", name, reason)
 
 
-def _resolved(args: Namespace) -> TrainConfig:
-    if not args.preset:
-        raise ConfigError("train needs --preset NAME (or --resume --run DIR)")
+def _values(args: Namespace) -> dict[str, Any]:
+    """The settings that the flags of `train` change."""
     values: dict[str, Any] = dict(_pairs(args.set, "--set"))
-    for flag, key in (
-        ("subset", "subset"),
-        ("max_steps", "max_steps"),
-        ("seed", "seed"),
-        ("device", "device"),
-    ):
-        if (value := getattr(args, flag)) is not None:
+    for key in ("subset", "max_steps", "seed", "device"):
+        if (value := getattr(args, key)) is not None:
             values[key] = value
     if args.derive:
         values["derive"] = tuple(args.derive)
+    return values
+
+
+def _resolved(args: Namespace) -> TrainConfig:
     attributes = _names(args.attributes) if args.attributes is not None else None
-    return setup.resolve(args.preset, data=args.data, attributes=attributes, values=values)
+    if not args.resume:
+        if not args.preset:
+            raise ConfigError("train needs --preset NAME (or --resume --run DIR)")
+        return setup.resolve(args.preset, data=args.data, attributes=attributes, values=_values(args))
+    if args.run is None:
+        raise ConfigError("--resume needs --run DIR")
+    values = _values(args)
+    if args.data is not None:
+        values["data"] = args.data
+    if attributes is not None:
+        values["attributes"] = attributes
+    return setup.resume(config_module.load(Path(args.run) / "config.json"), values, args.preset)
 
 
 class _Voice:
@@ -193,28 +203,39 @@ def _select(config: TrainConfig, voice: _Voice, stopping: Callable[[], bool]) ->
 
 
 def train(args: Namespace) -> int:
-    if args.resume:
-        if args.run is None:
-            raise ConfigError("--resume needs --run DIR")
-        config = config_module.load(Path(args.run) / "config.json")
-    else:
-        config = _resolved(args)
+    config = _resolved(args)
     if args.show:
         sys.stdout.write(json.dumps(config.to_dict(), indent=2) + "\n")
         return 0
     if args.run is None:
         raise ConfigError("train needs --run DIR, the directory that the run is written to")
-    run = Path(args.run)
-    if not args.resume and (run / "config.json").exists():
-        raise ConfigError(f"{run} holds a run already; continue it with --resume, or choose another --run")
+    if (os.environ.get("WORLD_SIZE") or "1") != "1":
+        raise ConfigError(
+            "training on several devices does not exist yet; start it without torchrun (or unset WORLD_SIZE)"
+        )
+    _check_run(Path(args.run), args.resume)
     voice = _Voice(args.events)
     try:
-        return _train(config, run, args.resume, voice, listen=args.events)
+        return _train(config, Path(args.run), args.resume, voice, listen=args.events)
     except (IntroVACError, OSError) as error:
         voice.say(events.Failed(text=str(error)))
         raise
     finally:
         voice.close()
+
+
+def _check_run(run: Path, resume: bool) -> None:
+    """A run goes on where there is a checkpoint; where there is none, one may start."""
+    from trainer.loop import STATE_FILE
+
+    saved = (run / STATE_FILE).exists()
+    if resume and not saved:
+        raise ConfigError(
+            f"{run} holds no {STATE_FILE.as_posix()}, so there is nothing to resume; "
+            "start the run again without --resume"
+        )
+    if saved and not resume:
+        raise ConfigError(f"{run} holds a run already; continue it with --resume, or choose another --run")
 
 
 def _train(config: TrainConfig, run: Path, resume: bool, voice: _Voice, listen: bool) -> int:
@@ -230,8 +251,7 @@ def _train(config: TrainConfig, run: Path, resume: bool, voice: _Voice, listen: 
         voice.say(events.Finished(reason="stopped", model=""))
         return 0
     trainer = Trainer(config, selection, run, control, resume)
-    if not resume:
-        write_config(run, config)
+    write_config(run, config)  # also of a resumed run: its settings may have changed
     for event in trainer.train():
         voice.say(event)
     return 0
@@ -241,15 +261,19 @@ def _train(config: TrainConfig, run: Path, resume: bool, voice: _Voice, listen: 
 
 
 def _unique(stems: list[str]) -> list[str]:
-    """Names for outputs: equal stems get -2, -3, without taking a name that is another's own."""
+    """Names for outputs: equal stems get -2, -3, without taking a name that is another's own.
+
+    Names that differ in case alone are equal: to Windows and macOS they are one file.
+    """
+    own = {stem.casefold() for stem in stems}
     taken: set[str] = set()
     out = []
     for stem in stems:
         name, n = stem, 1
-        while name in taken or (n > 1 and name in stems):
+        while name.casefold() in taken or (n > 1 and name.casefold() in own):
             n += 1
             name = f"{stem}-{n}"
-        taken.add(name)
+        taken.add(name.casefold())
         out.append(name)
     return out
 
@@ -273,7 +297,7 @@ def edit(args: Namespace) -> None:
     inputs = [Path(p) for p in args.input]
     images = np.stack([prepare(open_image(p), codec.size, crop) for p in inputs])
     out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
+    files.make_directory(out)
     with progress_bar("encoding", "image") as update:
         mu, _ = codec.encode(images, update)
     edited_codes = latent.move(mu, codec.planes, moves)
@@ -310,12 +334,18 @@ def sample(args: Namespace) -> None:
 
     if args.out is None and args.codes is None:
         raise ConfigError("sample needs --out GRID.png, --codes FILE.npz or both")
+    if args.out is not None:
+        grid.check_suffix(Path(args.out))
+    for path in (args.out, args.codes):
+        if path is not None:
+            files.check_target(Path(path))
     codec = Codec(args.model, args.device)
     target = sampling.parse_wants(args.want, codec.planes)
     plan = sampling.schedule(codec.planes, target, args.recipe, args.step_size, args.steps)
-    with progress_bar("sampling", "face") as update:
-        parts = list(
-            sampling.generate(
+    parts: list[sampling.Batch] = []
+    try:
+        with progress_bar("sampling", "face") as update:
+            for part in sampling.generate(
                 codec.planes,
                 target,
                 args.count,
@@ -325,27 +355,34 @@ def sample(args: Namespace) -> None:
                 steps=plan.steps,
                 seed=args.seed,
                 progress=update,
-            )
-        )
-    z = np.concatenate([p.z for p in parts])
-    logits = np.concatenate([p.logits for p in parts])
-    accepted = np.concatenate([p.accepted for p in parts])
-    log.info("%d of %d draws accepted", int(accepted.sum()), len(accepted))
-    if args.codes is not None:
-        with files.atomic_file(Path(args.codes)) as file:
-            np.savez(file, z=z.astype(np.float32), logits=logits.astype(np.float32), accepted=accepted)
+            ):
+                parts.append(part)
+    finally:  # also when it gives up: what was drawn is kept
+        if parts and args.codes is not None:
+            _write_codes(Path(args.codes), parts)
     if args.out is not None:
-        shown = z[accepted][:SHOWN]
-        if not len(shown):
-            raise DataError("no draw was accepted, so there is no picture to write; lower --accept")
+        shown = np.concatenate([p.z[p.accepted] for p in parts])[:SHOWN]
         picture = grid.gallery(codec.decode(shown), columns=min(8, len(shown)))
         note = {"model": codec.digest, "want": args.want, "sampler": args.sampler, "seed": args.seed}
         grid.save(picture, Path(args.out), note)
 
 
+def _write_codes(path: Path, parts: list[sampling.Batch]) -> None:
+    accepted = np.concatenate([p.accepted for p in parts])
+    with files.atomic_file(path) as file:
+        np.savez(
+            file,
+            z=np.concatenate([p.z for p in parts]).astype(np.float32),
+            logits=np.concatenate([p.logits for p in parts]).astype(np.float32),
+            accepted=accepted,
+        )
+    log.info("%d of %d draws accepted: %s", int(accepted.sum()), len(accepted), path)
+
+
 def encode(args: Namespace) -> None:
     from trainer.codec import Codec
 
+    files.check_target(Path(args.out))
     codec = Codec(args.model, args.device)
     config = codec.model.config
     images = cache_module.open_data(args.data, config.image_size, config.crop)
@@ -353,7 +390,7 @@ def encode(args: Namespace) -> None:
     labels = _labels(images, attributes, codec.card.derive)
     rows = np.arange(len(images.names))
     if args.split != "all":
-        rows = np.flatnonzero(images.splits == ("train", "valid", "test").index(args.split))
+        rows = dict(zip(SPLITS, split(images), strict=True))[args.split]
     if not len(rows):
         raise DataError(f"{args.data}: no images in split {args.split!r}")
     mus, sigmas = [], []
@@ -378,15 +415,21 @@ def encode(args: Namespace) -> None:
     log.info("%d codes: %s", len(rows), args.out)
 
 
-def _labels(images: cache_module.Cache, attributes: tuple[str, ...], derive: tuple[str, ...]) -> np.ndarray:
+def _labels(images: cache_module.Cache, attributes: tuple[str, ...], made: tuple[str, ...]) -> np.ndarray:
     """(N, K) int8 in {0, 1}; -1 throughout a column that the data does not have."""
-    columns = np.full((len(images.names), len(attributes)), -1, np.int8)
-    for k, name in enumerate(attributes):
+    known, columns = images.attributes, images.labels
+    for text in made:
         try:
-            columns[:, k] = select(images, (name,), derive, "none", 0).labels[:, 0]
+            known, columns = derive.extend(known, columns, (text,))
         except DataError as error:
-            log.warning("%s: its labels are written as -1", error)
-    return columns
+            log.warning("%s", error)
+    labels = np.full((len(images.names), len(attributes)), -1, np.int8)
+    for k, name in enumerate(attributes):
+        if name in known:
+            labels[:, k] = columns[:, known.index(name)]
+        else:
+            log.warning("%s; its labels are written as -1", derive.unknown(name, known))
+    return labels
 
 
 def export(args: Namespace) -> None:
@@ -394,7 +437,7 @@ def export(args: Namespace) -> None:
 
     model = checkpoint.load_model(args.model)
     out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
+    files.make_directory(out)
     if args.to == "half":
         path = out / "model.safetensors"
         checkpoint.save_model(path, model, checkpoint.read_card(args.model), half=True)

@@ -169,6 +169,16 @@ def strip(
     return compose([list(images)], style, (), labels)
 
 
+def check_suffix(path: Path) -> None:
+    """Refuse what `save` cannot write.
+
+    Raises:
+        DataError: another suffix.
+    """
+    if path.suffix.lower() not in _FORMATS:
+        raise DataError(f"{path}: cannot save as {path.suffix!r}; choose {', '.join(_FORMATS)}")
+
+
 def save(image: Image.Image, path: Path, recipe: dict[str, Any] | None = None) -> None:
     """Write PNG, JPEG or WebP by suffix, atomically, with the recipe as JSON inside.
 
@@ -178,8 +188,7 @@ def save(image: Image.Image, path: Path, recipe: dict[str, Any] | None = None) -
         DataError: another suffix, a path that cannot be written, or a picture or recipe too large for it.
     """
     path = Path(path)
-    if path.suffix.lower() not in _FORMATS:
-        raise DataError(f"{path}: cannot save as {path.suffix!r}; choose {', '.join(_FORMATS)}")
+    check_suffix(path)
     kind, options = _FORMATS[path.suffix.lower()]
     options = dict(options)
     try:

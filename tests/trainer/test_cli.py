@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,12 @@ from PIL import Image
 
 import trainer
 from tests.conftest import TINY_ARGUMENTS
-from trainer import checkpoint, events
+from trainer import checkpoint, commands, events
 from trainer.cli import main, parser
+from trainer.codec import Codec
 from trainer.data.avatars import draw, options_for
+from trainer.data.cache import open_data
+from trainer.data.select import select
 from trainer.grid import read_recipe
 
 ATTRIBUTES = ("Eyeglasses", "FacialHair")
@@ -265,6 +269,118 @@ def test_that_a_run_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureF
     assert main(train_arguments(run, "--max-steps", "1")) == 0
     capsys.readouterr()
     assert "--resume" in error_of(capsys, train_arguments(run))
+
+
+def test_that_a_run_without_checkpoint_may_start_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    assert main(train_arguments(run, "--show")) == 0
+    (run / "config.json").write_text(capsys.readouterr().out)
+    said = error_of(capsys, ["train", "--resume", "--run", str(run)])
+    assert "last.safetensors" in said and "without --resume" in said
+    assert main(train_arguments(run, "--max-steps", "1")) == 0
+
+
+def test_that_resume_heeds_flags_keeps_them_and_refuses_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    assert main(train_arguments(run, "--max-steps", "1")) == 0
+    resume = ["train", "--resume", "--run", str(run)]
+    before = (run / "config.json").read_bytes()
+    for flags in (["--seed", "3"], ["--set", "latent_dim=16"], ["--data", "avatars:97"]):
+        capsys.readouterr()
+        assert flags[-1].partition("=")[0] in error_of(capsys, [*resume, *flags])
+    assert (run / "config.json").read_bytes() == before
+    monkeypatch.chdir(tmp_path)
+    assert main([*resume, "--max-steps", "3", "--set", "learning_rate=1e-5", "--device", "cpu"]) == 0
+    config = json.loads((run / "config.json").read_text("utf-8"))
+    assert (config["loop"]["max_steps"], config["optim"]["learning_rate"]) == (3, 1e-5)
+    lines = [events.from_line(x) for x in (run / "events.jsonl").read_text("utf-8").splitlines()]
+    assert lines[-1].step == 3
+    assert [e.learning_rate for e in lines if isinstance(e, events.StepLosses)][-1] == 1e-5
+
+
+def test_that_torchrun_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "several devices" in error_of(capsys, train_arguments(tmp_path / "run"))
+
+
+def test_that_a_failure_is_one_line_with_exit_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    assert main(train_arguments(tmp_path / "warm", "--max-steps", "1")) == 0  # the images' cache
+    capsys.readouterr()
+    monkeypatch.setattr("os.fsync", full_disk)
+    assert main(train_arguments(tmp_path / "run", "--max-steps", "1")) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert "No space" in lines[-1] and not any("Traceback" in line for line in lines)
+
+
+def test_that_names_that_differ_in_case_alone_are_kept_apart() -> None:
+    assert commands._unique(["face", "Face", "FACE-2", "face"]) == ["face", "Face-3", "FACE-2", "face-4"]
+
+
+def test_that_outputs_are_refused_before_the_work_and_folders_made(
+    tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Codec, "__init__", lambda *_: pytest.fail("work began"))
+        (tmp_path / "file").write_text("")
+        sampling = ["sample", "--model", str(tiny_model), "--sampler", "langevin", "--count", "1"]
+        assert "gif" in error_of(capsys, [*sampling, "--out", str(tmp_path / "grid.gif")])
+        assert "file" in error_of(capsys, [*sampling, "--codes", str(tmp_path / "file" / "c.npz")])
+        encoding = ["encode", "--model", str(tiny_model), "--data", "avatars:96"]
+        assert "file" in error_of(capsys, [*encoding, "--out", str(tmp_path / "file" / "c.npz")])
+    deep = tmp_path / "new" / "deep" / "codes.npz"
+    assert main([*sampling, "--steps", "2", "--accept", "0", "--codes", str(deep)]) == 0
+    assert deep.exists()
+
+
+def test_that_what_was_drawn_is_kept_when_too_little_is_accepted(
+    tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "codes.npz"
+    flags = "--want Eyeglasses=yes --sampler langevin --steps 1 --count 1 --accept 0.99999".split()
+    code = main(["sample", "--model", str(tiny_model), *flags, "--codes", str(path)])
+    assert code == 2 and "0 of 1 accepted" in capsys.readouterr().err
+    with np.load(path, allow_pickle=False) as codes:
+        assert len(codes["z"]) == len(codes["accepted"]) == 200 and not codes["accepted"].any()
+
+
+def test_that_encode_keeps_labels_and_splits_as_training_does(tmp_path: Path, tiny_model: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(12):
+        Image.fromarray(draw(options_for(5, i), 32)).save(photos / f"{i}.png")
+    model = checkpoint.load_model(tiny_model)
+    card = checkpoint.read_card(tiny_model)
+    derived = tmp_path / "derived.safetensors"
+    checkpoint.save_model(derived, model, replace(card, derive=("FacialHair=Beard|Goatee", "X=Y")))
+
+    def encoded(word: str, split: str, header: str) -> dict[str, np.ndarray]:
+        rows = [f"{i}.png,{i % 2},{word}" for i in range(12)]
+        (photos / "labels.csv").write_text("\n".join([f"name,{header},split", *rows]) + "\n", "utf-8")
+        out = tmp_path / "codes.npz"
+        data = ["--data", f"folder:{photos}", "--split", split, "--out", str(out)]
+        assert main(["encode", "--model", str(derived), *data]) == 0
+        with np.load(out, allow_pickle=False) as codes:
+            return dict(codes)
+
+    # No image to train on: the one column is there, the other is not.
+    labels = encoded("test", "all", "Eyeglasses")["labels"]
+    assert labels[:, 0].tolist() == [i % 2 for i in range(12)] and (labels[:, 1] == -1).all()
+    # No valid split: the images that training would validate on.
+    names = encoded("train", "valid", "Eyeglasses")["names"]
+    images = open_data(f"folder:{photos}", 32, "none", workers=1)
+    assert names.tolist() == [images.names[i] for i in select(images, ("Eyeglasses",)).valid]
 
 
 def test_that_a_failed_child_says_why_as_an_event(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from trainer import config
 from trainer.config import PRESETS, TrainConfig, from_dict, preset, settings, with_settings
 from trainer.errors import ConfigError
-from trainer.setup import resolve
+from trainer.setup import resolve, resume
 
 
 def test_that_the_papers_weights_are_the_defaults() -> None:
@@ -98,3 +100,36 @@ def test_that_a_damaged_config_file_is_refused(tmp_path) -> None:
     path.write_text("{")
     with pytest.raises(ConfigError, match=r"config\.json"):
         config.load(path)
+
+
+def test_that_paths_to_data_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "meta.json").write_text('{"crop": "introvac"}')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for text in ("cache", "~/cache"):
+        resolved = resolve("introvac", data=text)
+        assert resolved.data.data == str(cache.resolve()) and resolved.model.crop == "introvac"
+    assert resolve("introvac", values={"data": "cache"}).data.data == str(cache.resolve())
+    assert resolve("introvac", data="celeba:x").data.data == f"celeba:{(tmp_path / 'x').resolve()}"
+    assert resolve("introvac", data="folder:~/x").data.data == f"folder:{(tmp_path / 'x').resolve()}"
+    assert resolve("introvac", data="avatars:5").data.data == "avatars:5"
+
+
+def test_that_a_resumed_run_takes_what_leaves_model_and_data_alone() -> None:
+    c = resolve("quick", data="avatars:96")
+    changed = resume(c, {"learning_rate": "1e-4", "beta_reg": "5", "max_steps": 7, "device": "cpu"}, "quick")
+    assert changed == with_settings(
+        c, {"learning_rate": 1e-4, "beta_reg": 5.0, "max_steps": 7, "device": "cpu"}
+    )
+    assert resume(c, {"seed": 0, "data": "avatars:96", "attributes": c.model.attributes}) == c
+    for key, value in (
+        ("latent_dim", "32"), ("data.flip", "no"), ("data", "avatars:97"), ("seed", 1), ("batch_size", "8"),
+        ("attributes", ("Hat",)), ("subset", "eye"),
+    ):  # fmt: skip
+        with pytest.raises(ConfigError, match=f"{key.rpartition('.')[2]} = .*a resumed run keeps"):
+            resume(c, {key: value})
+    with pytest.raises(ConfigError, match="preset = 'vac'"):
+        resume(c, {}, "vac")

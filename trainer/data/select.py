@@ -113,8 +113,11 @@ def _draw(indices: np.ndarray, positive: np.ndarray, ratio: float, seed: Sequenc
     return np.sort(np.concatenate((yes, drawn)))
 
 
-def _split(cache: Cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Indices of train, valid and test; without a valid split a tenth of train, by a hash of the name."""
+def split(cache: Cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ascending int64 indices of train, valid and test, as `select` uses them with subset `none`.
+
+    Without a valid split it is the tenth of train whose names have the smallest hashes.
+    """
     train, valid, test = (np.flatnonzero(cache.splits == s).astype(np.int64) for s in (TRAIN, VALID, TEST))
     if not len(valid) and len(train) > 1:
         order = sorted(train.tolist(), key=lambda i: uniform(f"valid:{cache.names[i]}"))
@@ -156,7 +159,7 @@ def select(
         raise DataError(f"seed = {seed}: must not be negative")
     known, labels = extend(cache.attributes, cache.labels, derive)
     wanted = _columns(chosen, known, labels, "attributes")
-    train, valid, test = _split(cache)
+    train, valid, test = split(cache)
     rule = _rule(subset, chosen)
     if rule:
         positive = _columns(rule[0], known, labels, f"subset {subset}").max(axis=1) == 1
