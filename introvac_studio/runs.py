@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
+from introvac_studio.data_summary import DataChoice
 from introvac_studio.main_window import Dock
 from introvac_studio.panels.data import DataPanel
 from introvac_studio.panels.training import RunRequest, TrainingPanel
 from introvac_studio.settings import Settings
 from introvac_studio.workers.data_thread import DataThread
 from introvac_studio.workers.trainer_thread import Ended, TrainerThread, read_run
+from trainer import setup
+from trainer.errors import ConfigError
 
 TICK_MS = 50  # how often losses go from the queue to the plots
 
@@ -54,7 +58,7 @@ class Runs(QObject):
         training.openModelRequested.connect(self.openModelRequested)
         training.statusChanged.connect(self.statusChanged)
         training.chooseDataRequested.connect(self._choose_data)
-        data.choiceChanged.connect(training.set_choice)
+        data.choiceChanged.connect(self._on_choice)
         training.run_panel.form.changed.connect(self._on_form_changed)
         data.accepted.connect(self._data_accepted)
         data.summaryRequested.connect(self.data_thread.request)
@@ -168,10 +172,18 @@ class Runs(QObject):
 
     @Slot()
     def _on_form_changed(self) -> None:
-        """The data panel prepares faces at the size that the run will use."""
-        form = self.training.run_panel.form
-        if form.valid:
-            self.data.set_image_size(int(form.value("image_size")))
+        """The data panel prepares faces as the run will."""
+        form, data = self.training.run_panel.form, self.data.choice().data
+        with suppress(ConfigError):
+            resolved = setup.resolve(form.preset, data=data, values=form.values())
+            self.data.set_preparation(resolved.model.image_size, resolved.model.crop, resolved.loop.seed)
+
+    @Slot(object)
+    def _on_choice(self, choice: DataChoice) -> None:
+        """New data is for a run that is still to be started, not for one that runs or is looked at."""
+        if self.training.run_panel.phase == "idle":
+            self.training.set_choice(choice)
+        self._on_form_changed()
 
     @Slot()
     def _data_accepted(self) -> None:

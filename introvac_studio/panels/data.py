@@ -8,7 +8,7 @@ Wiring::
     DataThread.progress -> panel.on_progress; ready -> panel.on_summary; failed -> panel.on_failed
     panel.choiceChanged(DataChoice)     -> TrainingPanel.set_choice
     panel.accepted                      -> back to the Train page ("Use this data")
-    panel.set_image_size(int)           <- the size of the run, when it changes
+    panel.set_preparation(size, crop, seed)  <- of the run, when its form changes
     panel.load()                        once it is shown for the first time
 """
 
@@ -228,6 +228,8 @@ class DataPanel(QWidget):
         self._settings = settings
         self._choice = DataChoice()
         self._size = 64
+        self._crop: str | None = None
+        self._seed = 0
         self._summary: DataSummary | None = None
         self._filling = False
         self.setAcceptDrops(True)
@@ -399,10 +401,10 @@ class DataPanel(QWidget):
         """What a run would train on."""
         return self._choice
 
-    def set_image_size(self, size: int) -> None:
-        """Prepare pictures at the size of the run, so that the run finds them prepared."""
-        if size != self._size:
-            self._size = size
+    def set_preparation(self, size: int, crop: str | None, seed: int) -> None:
+        """Prepare pictures as the run will, so that it finds them prepared; `crop` None: the data's own."""
+        if (size, crop, seed) != (self._size, self._crop, self._seed):
+            self._size, self._crop, self._seed = size, crop, seed
             if self._summary is not None:
                 self._request()
 
@@ -430,7 +432,7 @@ class DataPanel(QWidget):
         self.message.setText("Looking at the pictures…")
         self.message.show()
         self.use.setEnabled(False)
-        self.summaryRequested.emit(DataRequest(self._choice, self._size))
+        self.summaryRequested.emit(DataRequest(self._choice, self._size, self._crop, self._seed))
 
     def _show_nothing(self, text: str) -> None:
         self.title.setText("Choose faces to train on" if not text else self._choice.title)

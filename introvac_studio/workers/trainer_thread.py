@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -37,7 +38,8 @@ from trainer import events
 
 log = logging.getLogger(__name__)
 
-STOP_WAIT = 10.0  # seconds that a child has for its checkpoint before it is killed
+STOP_WAIT = 10.0  # seconds of silence after a stop before the child is killed
+STOP_BOUND = 60.0  # seconds after a stop at which it is killed even if it still speaks
 TAIL_LINES = 200
 NICENESS = 10
 Reason = Literal["completed", "stopped", "failed", "killed"]
@@ -67,7 +69,8 @@ class TrainerThread(QThread):
 
     Args:
         arguments: flags of `python -m trainer train`, without `--events`.
-        stop_wait: seconds between a cooperative stop and a kill.
+        stop_wait: seconds without an event, after a cooperative stop, before a kill; a child that still
+            reports how it saves has up to `STOP_BOUND`.
 
     Signals:
         happened(Event): everything but StepLosses, in order.
@@ -89,6 +92,7 @@ class TrainerThread(QThread):
         self._process: subprocess.Popen[bytes] | None = None
         self._waiting: list[str] = []  # commands from before the child was there
         self._deadline: threading.Timer | None = None
+        self._asked = self._heard = 0.0  # when a stop was asked for; when the child last spoke
         self._over = False
         self._we_killed = False
 
@@ -122,14 +126,30 @@ class TrainerThread(QThread):
 
     @Slot()
     def stop(self) -> None:
-        """Ask for a checkpoint and an end; after `stop_wait` seconds the child is killed."""
+        """Ask for a checkpoint and an end; after `stop_wait` silent seconds the child is killed."""
         self._send("stop")
         with self._lock:
             if self._over or self._deadline is not None:
                 return
-            self._deadline = threading.Timer(self._stop_wait, self.kill)
-            self._deadline.daemon = True
-            self._deadline.start()
+            self._asked = self._heard = time.monotonic()
+            self._await_silence(self._stop_wait)
+
+    def _await_silence(self, seconds: float) -> None:
+        """Look again in so many seconds; the caller holds the lock."""
+        self._deadline = threading.Timer(max(seconds, 0.01), self._kill_if_silent)
+        self._deadline.daemon = True
+        self._deadline.start()
+
+    def _kill_if_silent(self) -> None:
+        with self._lock:
+            if self._over:
+                return
+            due = min(self._heard + self._stop_wait, self._asked + max(STOP_BOUND, self._stop_wait))
+            left = due - time.monotonic()
+            if left > 0 or self._process is None:  # a child that is not there yet finds the stop waiting
+                self._await_silence(left if left > 0 else self._stop_wait)
+                return
+        self.kill()
 
     def kill(self) -> None:
         """End the child and its own children at once; the newest checkpoint stays."""
@@ -141,14 +161,13 @@ class TrainerThread(QThread):
         _kill_tree(process)
 
     def close(self, timeout: float | None = None) -> None:
-        """Stop, and return when child and thread are gone; after `timeout` seconds (`stop_wait`) kill."""
+        """Stop, and return when child and thread are gone; kill after `timeout` seconds, else as `stop`."""
         if not self.isRunning():
             return
         self.stop()
-        seconds = self._stop_wait if timeout is None else timeout
-        if not self.wait(round(seconds * 1000)):
+        if timeout is not None and not self.wait(round(timeout * 1000)):
             self.kill()
-            self.wait()
+        self.wait()
 
     def drain(self) -> list[events.StepLosses]:
         """The losses since the last call, in order."""
@@ -217,6 +236,7 @@ class TrainerThread(QThread):
         except events.EventFormatError as error:
             log.warning("%s", error)
             return
+        self._heard = time.monotonic()
         if isinstance(event, events.StepLosses):
             self._losses.append(event)
             return

@@ -29,7 +29,7 @@ def thread(qtbot: QtBot) -> Iterator[DataThread]:
 def panel(qtbot: QtBot, thread: DataThread) -> DataPanel:
     panel = DataPanel()
     qtbot.addWidget(panel)
-    panel.set_image_size(32)
+    panel.set_preparation(32, None, 0)
     panel.summaryRequested.connect(thread.request)
     panel.cancelRequested.connect(thread.cancel)
     thread.progress.connect(panel.on_progress)

@@ -14,6 +14,7 @@ import pytest
 from PySide6.QtCore import QObject, Slot
 from pytestqt.qtbot import QtBot
 
+from introvac_studio.workers import trainer_thread
 from introvac_studio.workers.trainer_thread import Ended, TrainerThread, read_run
 from tests.conftest import TINY_ARGUMENTS
 from trainer import events
@@ -165,6 +166,46 @@ def test_that_a_deaf_child_is_killed_after_the_wait(
     assert ears.ended is not None
     assert ears.ended.reason == "killed"
     assert not child.is_running()
+
+
+TALKER = """
+import sys, time
+from trainer import events
+
+def say(event):
+    print(events.to_line(event), flush=True)
+
+say(events.Notice(level="info", text="here"))
+sys.stdin.readline()
+until = time.monotonic() + float(sys.argv[1])
+while time.monotonic() < until:
+    say(events.Progress(what="saving", done=1, total=2))
+    time.sleep(0.05)
+say(events.Finished(reason="stopped", model=""))
+"""
+
+
+@pytest.mark.parametrize(("seconds", "reason"), [(2.5, "stopped"), (100.0, "killed")])
+def test_that_a_child_that_still_saves_is_waited_for_up_to_a_bound(
+    qtbot: QtBot,
+    watch: Callable[[TrainerThread], Ears],
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    reason: str,
+) -> None:
+    real = trainer_thread._start
+    talker = [sys.executable, "-c", TALKER, str(seconds)]
+    monkeypatch.setattr(trainer_thread, "_start", lambda command: real(talker))
+    monkeypatch.setattr(trainer_thread, "STOP_BOUND", 30.0 if reason == "stopped" else 2.0)
+    thread = TrainerThread.start_run([], stop_wait=1.0)
+    ears = watch(thread)
+    qtbot.waitUntil(lambda: ears.heard(events.Notice), timeout=LONG)
+    began = time.monotonic()
+    thread.stop()
+    qtbot.waitUntil(lambda: ears.ended is not None, timeout=LONG)
+    assert ears.ended is not None
+    assert ears.ended.reason == reason
+    assert time.monotonic() - began >= 1.9
 
 
 def test_that_a_child_whose_studio_died_saves_and_ends(tmp_path: Path) -> None:
