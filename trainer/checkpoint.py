@@ -10,7 +10,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import safetensors.torch
@@ -50,9 +50,12 @@ def read_header(path: str | Path) -> dict[str, Any]:
             length = int.from_bytes(file.read(8), "little")
             if length > 100_000_000:
                 raise CheckpointError(f"{path}: not a safetensors file")
-            raw = file.read(length)
+            return _header(path, file.read(length))
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _header(path: Path, raw: bytes) -> dict[str, Any]:
     try:
         header = json.loads(json.loads(raw)["__metadata__"][_KEY])
     except (ValueError, KeyError, TypeError) as error:
@@ -65,13 +68,18 @@ def read_header(path: str | Path) -> dict[str, Any]:
 
 
 def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    header = read_header(path)
+    """Tensors and header from one reading: training may replace the file at any moment."""
+    try:
+        # In memory, not mapped: a mapped file cannot be replaced on Windows.
+        body = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+    header = _header(path, body[8 : 8 + int.from_bytes(body[:8], "little")])
     if header.get("kind") != kind:
         raise CheckpointError(f"{path}: is a {header.get('kind')} file; a {kind} file is expected")
     try:
-        # In memory, not mapped: a mapped file cannot be replaced on Windows.
-        return safetensors.torch.load(path.read_bytes()), header
-    except (OSError, SafetensorError) as error:
+        return safetensors.torch.load(body), header
+    except SafetensorError as error:
         raise CheckpointError(f"{path}: damaged ({error}); use another checkpoint") from error
 
 
@@ -98,7 +106,7 @@ def save_model(path: Path, model: IntroVAC, card: ModelCard, half: bool = False)
     """Write weights, model config and card; `half` stores floating weights in float16.
 
     Raises:
-        DataError: the file cannot be written; one that was there before is untouched.
+        DataError, RunError: the file cannot be written; one that was there before is untouched.
     """
     tensors = _tensors(model)
     if half:
@@ -128,22 +136,53 @@ def _build(path: Path, header: dict[str, Any], tensors: dict[str, Tensor]) -> In
     return model
 
 
-def load_model(path: str | Path) -> IntroVAC:
-    """The model of a file, on the CPU in float32 and evaluation mode.
+class Loaded(NamedTuple):
+    """A model file, all of it from one reading.
+
+    Attributes:
+        model: on the CPU in float32 and evaluation mode.
+        card: what the file says about it.
+        digest: see `digest`.
+    """
+
+    model: IntroVAC
+    card: ModelCard
+    digest: str
+
+
+def load(path: str | Path) -> Loaded:
+    """Model, card and digest that belong together, even while training replaces the file.
 
     Raises:
         CheckpointError: missing, broken, of another kind, or holding values that are not finite.
     """
-    path = Path(path)
+    model, card = _load(Path(path))
+    return Loaded(model, card, digest(model))
+
+
+def load_model(path: str | Path) -> IntroVAC:
+    """The model of a file, on the CPU in float32 and evaluation mode.
+
+    Raises:
+        CheckpointError: as `load`.
+    """
+    return _load(Path(path))[0]
+
+
+def _load(path: Path) -> tuple[IntroVAC, ModelCard]:
     tensors, header = _read(path, "model")
-    model = _build(path, header, tensors)
-    model.game_played = read_card(path).game_played
-    return model.eval()
+    model, card = _build(path, header, tensors), _card(path, header)
+    model.game_played = card.game_played
+    return model.eval(), card
 
 
 def read_card(path: str | Path) -> ModelCard:
     """The card of a model file."""
-    body = read_header(path).get("card", {})
+    return _card(Path(path), read_header(path))
+
+
+def _card(path: Path, header: dict[str, Any]) -> ModelCard:
+    body = header.get("card", {})
     try:
         return ModelCard(**body | {"derive": tuple(body.get("derive", ()))})
     except TypeError as error:
@@ -162,7 +201,7 @@ def save_state(path: Path, model: IntroVAC, optimisers: Optimisers, progress: di
     """Write what training needs to go on: weights, Adam's moments and `progress` (JSON).
 
     Raises:
-        DataError: the file cannot be written; one that was there before is untouched.
+        DataError, RunError: the file cannot be written; one that was there before is untouched.
     """
     tensors = {f"model.{k}": v for k, v in _plain(model.state_dict()).items()}
     for i, optimiser in enumerate(optimisers.both()):

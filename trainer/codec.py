@@ -35,10 +35,9 @@ class Codec:
         """
         self.path = Path(path)
         self.device = device.resolve(where)
-        self.model: IntroVAC = checkpoint.load_model(self.path)
+        self.model: IntroVAC
+        self.model, self.card, self.digest = checkpoint.load(self.path)
         self.planes = checkpoint.hyperplanes(self.model)
-        self.card = checkpoint.read_card(self.path)
-        self.digest = checkpoint.digest(self.model)
         self.model.to(self.device)
         self.size = self.model.config.image_size
         self.dim = self.model.config.latent_dim

@@ -435,13 +435,13 @@ def _labels(images: cache_module.Cache, attributes: tuple[str, ...], made: tuple
 def export(args: Namespace) -> None:
     from trainer import checkpoint
 
-    model = checkpoint.load_model(args.model)
+    model, card, digest = checkpoint.load(args.model)
     out = Path(args.out)
     files.make_directory(out)
     if args.to == "half":
         path = out / "model.safetensors"
-        checkpoint.save_model(path, model, checkpoint.read_card(args.model), half=True)
+        checkpoint.save_model(path, model, card, half=True)
     else:
         path = out / "directions.npz"
-        latent.save_directions(path, checkpoint.hyperplanes(model), checkpoint.digest(model))
+        latent.save_directions(path, checkpoint.hyperplanes(model), digest)
     log.info("%s", path)

@@ -304,13 +304,20 @@ def nearest_point(line: Line2, xy: Point) -> Point:
 
 
 def save_directions(path: Path, planes: Hyperplanes, model_digest: str) -> None:
-    """Write `directions.npz`: names (K+1), w (K+1, d), b (K+1,), model (SHA-256 of the tensors).
+    """Write `directions.npz`: names (K+1), w (K+1, d), b (K+1,), model (SHA-256 of the tensors), knows_fake.
 
     Raises:
         DataError: `path` cannot be written.
     """
     with atomic_file(path) as file:
-        np.savez(file, names=np.array(planes.names), w=planes.w, b=planes.b, model=np.array(model_digest))
+        np.savez(
+            file,
+            names=np.array(planes.names),
+            w=planes.w,
+            b=planes.b,
+            model=np.array(model_digest),
+            knows_fake=np.array(planes.knows_fake),
+        )
 
 
 def load_directions(path: Path, model_digest: str | None = None) -> Hyperplanes:
@@ -326,7 +333,8 @@ def load_directions(path: Path, model_digest: str | None = None) -> Hyperplanes:
     try:
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             names, w, b, model = (arrays[key] for key in ("names", "w", "b", "model"))
-        planes = Hyperplanes(tuple(str(n) for n in names), w, b)
+            knows_fake = bool(arrays["knows_fake"]) if "knows_fake" in arrays.files else True
+        planes = Hyperplanes(tuple(str(n) for n in names), w, b, knows_fake=knows_fake)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (

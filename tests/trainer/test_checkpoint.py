@@ -33,6 +33,29 @@ def test_that_a_saved_model_computes_the_same(tiny_model: Path, tmp_path: Path) 
     assert checkpoint.digest(model) == checkpoint.digest(again)
 
 
+def test_that_a_file_replaced_while_it_is_read_is_not_mixed(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(tiny_model.read_bytes())
+    other = trainer.load(tiny_model)
+    other.classifier.weight.data.mul_(2)
+    real, reads = Path.open, []
+
+    def replaced(self: Path, *args: str, **more: str) -> object:
+        if self == path and "rb" in (*args, more.get("mode")):
+            reads.append(self)
+            if len(reads) == 2:
+                checkpoint.save_model(path, other, ModelCard(name="other"))
+        return real(self, *args, **more)
+
+    monkeypatch.setattr(Path, "open", replaced)
+    loaded = checkpoint.load(path)
+    monkeypatch.undo()
+    assert (loaded.card.name, loaded.digest) == ("tiny", checkpoint.digest(trainer.load(tiny_model)))
+    assert loaded.model.game_played and len(reads) <= 1
+
+
 def test_that_half_precision_halves_the_file_and_keeps_the_picture(tiny_model: Path, tmp_path: Path) -> None:
     half = tmp_path / "half.safetensors"
     checkpoint.save_model(half, trainer.load(tiny_model), checkpoint.read_card(tiny_model), half=True)

@@ -348,8 +348,8 @@ def test_that_what_was_drawn_is_kept_when_too_little_is_accepted(
     tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "codes.npz"
-    flags = "--want Eyeglasses=yes --sampler langevin --steps 1 --count 1 --accept 0.99999".split()
-    code = main(["sample", "--model", str(tiny_model), *flags, "--codes", str(path)])
+    flags = "--want Eyeglasses=yes --sampler langevin --steps 1 --count 1 --accept 0.99999"
+    code = main(["sample", "--model", str(tiny_model), *flags.split(), "--codes", str(path)])
     assert code == 2 and "0 of 1 accepted" in capsys.readouterr().err
     with np.load(path, allow_pickle=False) as codes:
         assert len(codes["z"]) == len(codes["accepted"]) == 200 and not codes["accepted"].any()

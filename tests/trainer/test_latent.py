@@ -231,6 +231,15 @@ def test_that_the_nearest_point_lies_on_the_line_at_a_right_angle():
     assert (5.0 - x) * 4.0 - (1.0 - y) * 3.0 == pytest.approx(0, abs=1e-12)
 
 
+def test_that_directions_remember_whether_fake_means_anything(tmp_path):
+    path = tmp_path / "d.npz"
+    for knows in (True, False):
+        save_directions(path, Hyperplanes(("A", "fake"), np.eye(2), np.zeros(2), knows_fake=knows), "ab12")
+        assert load_directions(path).knows_fake is knows
+    np.savez(path, names=np.array(["A", "fake"]), w=np.eye(2), b=np.zeros(2), model=np.array("ab12"))
+    assert load_directions(path).knows_fake  # written before the key was there
+
+
 def test_that_directions_come_back_as_they_were(planes, tmp_path):
     path = tmp_path / "directions.npz"
     save_directions(path, planes, "ab12")
@@ -240,7 +249,7 @@ def test_that_directions_come_back_as_they_were(planes, tmp_path):
     assert np.array_equal(back.b, planes.b)
     assert [p.name for p in tmp_path.iterdir()] == ["directions.npz"]
     with np.load(path, allow_pickle=False) as arrays:
-        assert set(arrays) == {"names", "w", "b", "model"}
+        assert set(arrays) == {"names", "w", "b", "model", "knows_fake"}
         assert str(arrays["model"]) == "ab12"
 
 
