@@ -15,6 +15,7 @@ from trainer.models import IntroVAC
 from trainer.steps import Precision
 
 GRID_FACES = 8
+_TRAINED = "reconstruction"  # the pixel loss that training minimises
 
 
 def unit_normals(model: IntroVAC) -> Tensor:
@@ -29,7 +30,7 @@ def validate(
 ) -> dict[str, float]:
     """Figures over (x (N, 3, S, S), labels (N, K)) batches; the model is in evaluation mode.
 
-    `l1`, `kl`, `classification` and their weighted sum `vac`, of the mean code mu; for each attribute A
+    `l1`, `kl`, `classification` and the training loss `vac`, all of the mean code mu; for each attribute A
     `accuracy.A`, and `edit.A`: the share of faces that, moved by `edit_delta` along A's unit normal to
     the side opposite to their label and decoded, re-encode with the wanted label. The model grades
     itself there, which overstates.
@@ -48,10 +49,12 @@ def validate(
         with precision.cast():
             mu, logvar = model.encoder(x)
             decoded = model.decoder(mu)
-        logits = model.classifier(mu)[:, :-1]
+        logits = model.classifier(mu)
+        targets = torch.cat([labels.to(mu.dtype), torch.zeros_like(mu[:, :1])], dim=1)  # real: not fake
         add("l1", rows * losses.reconstruction(x, decoded))
+        add(_TRAINED, rows * losses.reconstruction(x, decoded, config.loss.reconstruction))
         add("kl", rows * losses.kl_divergence(mu, logvar))
-        add("classification", rows * losses.attribute_bce(logits, labels, config.loss.bce_reduction))
+        add("classification", rows * losses.attribute_bce(logits, targets, config.loss.bce_reduction))
         for k, name in enumerate(model.attributes):
             add(f"accuracy.{name}", ((logits[:, k] > 0) == labels[:, k].bool()).sum())
             wanted = ~labels[:, k].bool()
@@ -62,7 +65,7 @@ def validate(
     figures = {name: float(value) / max(total, 1) for name, value in sums.items()}
     loss = config.loss
     figures["vac"] = (
-        loss.beta_ae * figures["l1"]
+        loss.beta_ae * figures.pop(_TRAINED)
         + loss.beta_cl * figures["classification"]
         + loss.beta_reg * figures["kl"]
     )

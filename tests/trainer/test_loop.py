@@ -20,6 +20,9 @@ from trainer.data.cache import open_data
 from trainer.data.select import Selection, select
 from trainer.errors import CheckpointError
 from trainer.loop import STATE_FILE, Control, DivergedError, Trainer, read_events, to_batch, write_config
+from trainer.models import IntroVAC
+from trainer.steps import Optimisers, Precision, vac_step
+from trainer.validation import validate
 
 
 @pytest.fixture(scope="module")
@@ -295,26 +298,86 @@ def test_that_other_data_is_refused_on_resume(
         Trainer(with_settings(config, {"batch_size": 16}), images, tmp_path, resume=True)
 
 
-def test_that_evaluation_mode_looks_as_good_as_training_mode(
+@pytest.mark.parametrize(("pixels", "reduction"), [("l1", "sum"), ("mse", "mean")])
+def test_that_validation_measures_the_loss_of_training(
+    tiny_config: TrainConfig, tiny_model: Path, images: Selection, pixels: str, reduction: str
+) -> None:
+    """At sigma 0 and a learning rate of next to nothing, a step's losses are those of validation."""
+    values = {"reconstruction": pixels, "bce_reduction": reduction}
+    loss = with_settings(tiny_config, values)
+    model = trainer.load(tiny_model)
+    x = to_batch(images.cache.batch(images.valid), torch.device("cpu"))
+    labels = torch.from_numpy(images.labels[images.valid])
+    figures = validate(model, [(x[:3], labels[:3]), (x[3:], labels[3:])], loss, Precision("cpu"))
+    still = Optimisers(
+        torch.optim.SGD([*model.encoder.parameters(), *model.classifier.parameters()], lr=0.0),
+        torch.optim.SGD(model.decoder.parameters(), lr=0.0),
+    )
+    noise = torch.zeros(len(x), model.config.latent_dim)
+    step = vac_step(model, still, x, labels, noise, loss.loss, Precision("cpu"))
+    for name in ("vac", "kl", "classification"):
+        assert figures[name] == pytest.approx(float(step[name]), rel=1e-4)
+    with torch.no_grad():
+        assert figures["l1"] == pytest.approx(float((model.reconstruct(x) - x).abs().mean()), rel=1e-4)
+
+
+def features(x: torch.Tensor) -> np.ndarray:
+    """(N, 3, S, S) images averaged down to (N, 8 * 8 * 3)."""
+    while x.shape[-1] > 8:
+        x = torch.nn.functional.avg_pool2d(x, 2)
+    return x.flatten(1).double().numpy()
+
+
+def frechet(a: np.ndarray, b: np.ndarray) -> float:
+    """Between Gaussians fitted to (N, d) and (M, d): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1^1/2 C2 C1^1/2)^1/2)."""
+    c1, c2 = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    values, vectors = np.linalg.eigh(c1)
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    both = np.sqrt(np.linalg.eigvalsh(root @ c2 @ root).clip(0)).sum()
+    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(c1) + np.trace(c2) - 2 * both)
+
+
+# Epochs of the game, where running averages would mix in the fakes.
+GAME = {"epochs": 12, "warmup_epochs": 4, "learning_rate": 2e-3}
+
+
+def trained(config: TrainConfig, images: Selection, run: Path) -> tuple[IntroVAC, IntroVAC]:
+    """One model twice: in evaluation mode, and with the statistics of each batch."""
+    list(Trainer(config, images, run).train())
+    model = trainer.load(run / "model.safetensors")
+    return model, copy.deepcopy(model).train()
+
+
+def test_that_reconstructions_are_as_good_in_evaluation_as_in_training(
     tiny_config: TrainConfig, images: Selection, tmp_path: Path
 ) -> None:
-    """Fidelity, point 14, after epochs of the game, where running averages would mix in the fakes."""
-    config = with_settings(tiny_config, {"epochs": 12, "warmup_epochs": 4, "learning_rate": 2e-3})
-    run = Trainer(config, images, tmp_path)
-    list(run.train())
-    model = trainer.load(tmp_path / "model.safetensors")
+    """Fidelity, point 14."""
+    model, twin = trained(with_settings(tiny_config, GAME), images, tmp_path)
     rows = np.concatenate([images.train, images.valid])[:64]
     x = to_batch(images.cache.batch(rows), torch.device("cpu"))
-    twin = copy.deepcopy(model)
-    z = torch.randn(64, config.model.latent_dim, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         l1_eval = (model.reconstruct(x) - x).abs().mean()
-        prior_eval = model.decoder(z)
-        twin.train()
         l1_batch = (twin.reconstruct(x) - x).abs().mean()
-        twin.train()
-        prior_batch = twin.decoder(z)
     assert float(l1_eval) <= 1.05 * float(l1_batch)
-    # Prior samples: the same pictures, up to the statistics' noise.
-    assert float((prior_eval - prior_batch).abs().mean()) < 0.5 * float((x - x.mean(0)).abs().mean())
-    assert abs(float(prior_eval.mean() - prior_batch.mean())) < 0.02
+
+
+def test_that_prior_samples_are_about_as_good_in_evaluation_as_in_training(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    """Frechet distance of 512 prior samples to the real images, in 8 principal components of 8 x 8 px.
+
+    The two differ because the decoder's statistics are taken at codes of real images, the aggregated
+    posterior, while a batch of prior samples brings its own. The further that posterior is from the
+    prior, the more they differ: over four seeds the ratio was 2.0 to 3.6 at b_reg = 3 after these few
+    steps on 96 faces, 1.0 to 1.2 at b_reg = 20, and 1.0 at 60. At 20 they must agree within a factor of 2.
+    """
+    model, twin = trained(with_settings(tiny_config, GAME | {"beta_reg": 20.0}), images, tmp_path)
+    real = features(to_batch(images.cache.batch(np.arange(96)), torch.device("cpu")))
+    axes = np.linalg.svd(real - real.mean(0), full_matrices=False)[2][:8].T
+    z = torch.randn(512, model.config.latent_dim, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        in_eval, in_batch = (
+            frechet(real @ axes, np.concatenate([features(m.decoder(part)) for part in z.split(64)]) @ axes)
+            for m in (model, twin)
+        )
+    assert in_eval <= 2 * in_batch
