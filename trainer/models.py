@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from trainer.config import FAKE, ModelConfig
 
 LEAK = 0.2
+PRIOR_SHARE = 1 / 3  # of the codes that the decoder's statistics are taken from
 
 
 def _full(t: Tensor) -> Tensor:
@@ -148,8 +149,9 @@ def recalibration(
 
     In training, real, reconstructed and generated batches each pass with their own statistics;
     running averages over all three describe none of them (fidelity, point 14). Here the encoder
-    sees real images and the decoder sampled codes z ~ q(z|x) of them, and each statistic becomes
-    the plain mean over these batches.
+    sees real images, and the decoder, which has to serve both, batches of which two thirds are
+    sampled codes z ~ q(z|x) of them and one third draws from the prior; each statistic becomes the
+    plain mean over these batches. docs/method.md has what other shares give.
 
     Args:
         model: changed in place, left in evaluation mode.
@@ -172,7 +174,10 @@ def recalibration(
         for x in batches:
             mu, logvar = model.encoder(x)
             noise = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
-            model.decoder(mu + noise * torch.exp(0.5 * logvar))
+            codes = mu + noise * torch.exp(0.5 * logvar)
+            drawn = round(PRIOR_SHARE * len(codes))
+            codes[:drawn] = noise[:drawn]
+            model.decoder(codes)
             yield
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
