@@ -252,6 +252,9 @@ _QUICK: dict[str, Any] = {
     "lr_milestones": (4, 7),
     "lr_factor": 0.2,
     "batch_size": 32,
+    # At b_reg 3 a run of minutes leaves the codes of the two labels further apart than an edit of 4 goes.
+    "beta_reg": 6.0,
+    "edit_delta": 6.0,
     "data": "avatars:4000",
     "valid_images": 400,
 }

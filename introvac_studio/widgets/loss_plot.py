@@ -96,7 +96,7 @@ def _standard() -> list[Group]:
             (Line("fake_reconstructed", "rebuilt", BLUE), Line("fake_generated", "prior", RED)),
             share=True,
         ),
-        Group("edit", "Edit success", share=True),
+        Group("edit", "Edits seen", share=True),
         Group("accuracy", "Attribute accuracy", share=True, shown=False),
         Group(
             "vac", "VAC loss, weighted",
@@ -564,7 +564,7 @@ class LossPlots(QWidget):
         for group in self.groups:
             title = _TITLES.get((group.key, str(loss.get("reconstruction"))))
             if group.key == "edit" and isinstance(delta, int | float):
-                title = f"Edit success, δ {delta:g}"
+                title = f"Edits seen, δ {delta:g}"
             if title:
                 group.title = title
                 if group.key in self._plots:
