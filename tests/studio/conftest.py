@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,17 +22,16 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def bare_studio(qtbot: QtBot, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
+def bare_studio(qtbot: QtBot, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Studio:
     """A studio on screen in which nothing is open yet."""
     monkeypatch.setattr(studio_module, "AVATARS", "avatars:48:1")
     made = Studio("cpu", settings)
-    qtbot.addWidget(made.window)
+    # Threads and a training child end before qtbot closes the window, which would ask about the child.
+    qtbot.addWidget(made.window, before_close_func=lambda window: made.shut_down())
     made.window.resize(1280, 800)
     with qtbot.waitExposed(made.window):
         made.show()
-    yield made
-    made.shut_down()
-    made.window.accept_close()
+    return made
 
 
 @pytest.fixture
