@@ -324,11 +324,9 @@ class MainWindow(QMainWindow):
         self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        if self._may_close:
-            event.accept()
-        else:
-            event.ignore()
-            self.closing.emit()
+        if not self._may_close:
+            self.closing.emit()  # may call `accept_close` at once; a nested close() does nothing
+        event.setAccepted(self._may_close)
 
 
 _MOVABLE = QDockWidget.DockWidgetFeature.DockWidgetMovable | QDockWidget.DockWidgetFeature.DockWidgetFloatable

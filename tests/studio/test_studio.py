@@ -426,3 +426,8 @@ def test_that_preparing_faces_can_be_cancelled(studio: Studio, qtbot: QtBot) -> 
     studio.window.cancel.click()
     qtbot.waitUntil(lambda: "cancelled" in studio.window.banner.text, timeout=WAIT)
     qtbot.waitUntil(lambda: studio.state.faces is not None and len(studio.state.faces) == 48, timeout=WAIT)
+
+
+def test_that_one_close_closes_the_window_and_ends_its_threads(studio: Studio) -> None:
+    assert studio.window.close() and not studio.window.isVisible()
+    assert not any(t.isRunning() for t in (studio.inference, studio.faces_thread, studio.sampling))
