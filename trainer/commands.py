@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from trainer import config as config_module
-from trainer import events, files, grid, latent, sampling, setup
+from trainer import directions, events, files, grid, latent, sampling, setup
 from trainer.config import TrainConfig
 from trainer.data import cache as cache_module
 from trainer.data import derive
@@ -443,5 +443,21 @@ def export(args: Namespace) -> None:
         checkpoint.save_model(path, model, card, half=True)
     else:
         path = out / "directions.npz"
-        latent.save_directions(path, checkpoint.hyperplanes(model), digest)
+        directions.save_directions(path, checkpoint.hyperplanes(model), digest)
     log.info("%s", path)
+
+
+def import_model(args: Namespace) -> None:
+    from trainer import authors, checkpoint
+
+    path, out = Path(args.checkpoint), Path(args.out)
+    files.check_target(out)
+    if out.exists() and path.exists() and out.samefile(path):
+        raise ConfigError(f"--out {out} is the checkpoint itself; name another file")
+    model, card = authors.read(path, out.stem)
+    checkpoint.save_model(out, model, card)
+    log.info(
+        "%s: %d px, logits %s; %d steps, %s",
+        out, model.config.image_size, ", ".join(model.logit_names), card.step,
+        "played the game" if card.game_played else "never played the game, so fake is of no use",
+    )  # fmt: skip

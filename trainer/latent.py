@@ -1,22 +1,20 @@
 """Geometry of code space: hyperplanes, directions, moves and flat views. NumPy only.
 
-Shapes: a code z is (d,), codes are (N, d). Arithmetic is float64; codes come out as float32.
+Shapes: a code z is (d,), codes are (N, d). Arithmetic is float64, and so is what comes out: a float32
+code would be off by 1e-7 of its length, which no logit that is to stay where it is could bear.
 """
 
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trainer.config import FAKE
-from trainer.errors import CheckpointError, ModelError
-from trainer.files import atomic_file
+from trainer.errors import ModelError
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.float32]
@@ -132,22 +130,42 @@ def as_codes(z: ArrayLike, dim: int) -> Floats:
     return codes
 
 
+def finite_codes(z: ArrayLike, dim: int) -> Floats:
+    """Like `as_codes`, for codes that someone hands in.
+
+    Raises:
+        ModelError: another shape, or values that are not finite.
+    """
+    codes = as_codes(z, dim)
+    if not np.isfinite(codes).all():
+        raise ModelError("a code holds NaN or infinite values; open the face again")
+    return codes
+
+
+def key_names(planes: Hyperplanes, key: str) -> tuple[str, ...]:
+    """The attributes of a key: "A" is A, "A+B" is A and B, unless an attribute is called "A+B" itself."""
+    if key in planes.names or "+" not in key:
+        return (key,)
+    return tuple(name.strip() for name in key.split("+"))
+
+
 def direction(planes: Hyperplanes, key: str) -> Floats:
     """Unit direction (d,) of "A", or the joint one of "A+B": the normalised sum of the unit normals.
 
     Raises:
         ModelError: unknown attribute, or normals that cancel.
     """
-    if key in planes.names or "+" not in key:
-        return planes.normal(key)
-    total = np.sum([planes.normal(name.strip()) for name in key.split("+")], axis=0)
+    names = key_names(planes, key)
+    if len(names) == 1:
+        return planes.normal(names[0])
+    total = np.sum([planes.normal(name) for name in names], axis=0)
     length = np.linalg.norm(total)
     if length < 1e-9:
         raise ModelError(f"{key!r} has no direction: its normals cancel")
     return total / length
 
 
-def move(z: ArrayLike, planes: Hyperplanes, amounts: Mapping[str, float]) -> Codes:
+def move(z: ArrayLike, planes: Hyperplanes, amounts: Mapping[str, float]) -> Floats:
     """z + sum_k amount_k * w_k/|w_k| (the paper's edit); keys as for `direction`.
 
     Args:
@@ -162,7 +180,7 @@ def move(z: ArrayLike, planes: Hyperplanes, amounts: Mapping[str, float]) -> Cod
         if not math.isfinite(amount):
             raise ModelError(f"move {key} = {amount}: must be a finite number")
         moved += amount * direction(planes, key)
-    return moved.astype(np.float32)
+    return moved
 
 
 @dataclass(frozen=True)
@@ -301,54 +319,3 @@ def nearest_point(line: Line2, xy: Point) -> Point:
     """The point of a line that is nearest to `xy`."""
     scale = float(line.value(xy)) / (line.nx**2 + line.ny**2)
     return xy[0] - scale * line.nx, xy[1] - scale * line.ny
-
-
-def save_directions(path: Path, planes: Hyperplanes, model_digest: str) -> None:
-    """Write `directions.npz`: names (K+1), w (K+1, d), b (K+1,), model (SHA-256 of the tensors), knows_fake.
-
-    Raises:
-        DataError: `path` cannot be written.
-    """
-    with atomic_file(path) as file:
-        np.savez(
-            file,
-            names=np.array(planes.names),
-            w=planes.w,
-            b=planes.b,
-            model=np.array(model_digest),
-            knows_fake=np.array(planes.knows_fake),
-        )
-
-
-def load_directions(path: Path, model_digest: str | None = None) -> Hyperplanes:
-    """Read what `save_directions` wrote.
-
-    Args:
-        path: the file.
-        model_digest: the open model's; None takes any.
-
-    Raises:
-        CheckpointError: missing or broken, or of another model.
-    """
-    try:
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            names, w, b, model = (arrays[key] for key in ("names", "w", "b", "model"))
-            knows_fake = bool(arrays["knows_fake"]) if "knows_fake" in arrays.files else True
-        planes = Hyperplanes(tuple(str(n) for n in names), w, b, knows_fake=knows_fake)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (
-        KeyError,
-        ValueError,
-        TypeError,
-        EOFError,
-        AttributeError,
-        zipfile.BadZipFile,
-        ModelError,
-    ) as error:
-        raise CheckpointError(f"{path}: not a directions file ({error}); export it again") from error
-    if model_digest is not None and str(model) != model_digest:
-        raise CheckpointError(
-            f"{path}: belongs to another model ({str(model)[:12]}, not {model_digest[:12]}); export it again"
-        )
-    return planes
