@@ -203,6 +203,6 @@ def test_that_a_walk_to_nowhere_is_refused(planes):
 
 
 def test_that_panels_can_use_edits_without_torch():
-    modules = "edits, until, directions"
+    modules = "edits, until, directions, fit, paths"
     code = f"import sys; from trainer import {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
