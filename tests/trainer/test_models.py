@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from trainer.config import ModelConfig, preset
 from trainer.errors import ConfigError
-from trainer.models import IntroVAC, recalibrate
+from trainer.models import IntroVAC, ResidualBlock, folded, recalibrate
 from trainer.setup import WIDTHS
 
 
@@ -65,3 +66,38 @@ def test_that_recalibration_gives_the_statistics_of_the_real_images() -> None:
         seen = torch.stack([model.encoder.body[0](x).mean(dim=(0, 2, 3)) for x in batches]).mean(0)
     assert torch.allclose(stem.running_mean, seen, atol=1e-6)
     assert stem.momentum == 0.1 and not model.training
+
+
+@pytest.mark.parametrize("side", [4, 8, 16])
+def test_that_a_folded_convolution_equals_upsampling_first(side: int) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 5, side, side, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(3, 5, 3, 3, dtype=torch.float64, requires_grad=True)
+    plain = F.conv2d(F.interpolate(x, scale_factor=2.0, mode="nearest"), weight, padding=1)
+    fast = F.conv_transpose2d(x, folded(weight), stride=2, padding=1)
+    torch.testing.assert_close(fast, plain, rtol=1e-12, atol=1e-12)
+    probe = torch.randn_like(plain)
+    for a, b in zip(
+        torch.autograd.grad(fast, (x, weight), probe),
+        torch.autograd.grad(plain, (x, weight), probe),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_that_resampling_inside_a_block_equals_resampling_beside_it(norm: str) -> None:
+    torch.manual_seed(0)
+    block = ResidualBlock(6, 4, norm).double()
+    x = torch.randn(2, 6, 8, 8, dtype=torch.float64, requires_grad=True)
+    for resample, plain in (
+        ("pool", lambda: F.avg_pool2d(block(x), 2)),
+        ("up", lambda: block(F.interpolate(x, scale_factor=2.0, mode="nearest"))),
+    ):
+        results = []
+        for make in (lambda resample=resample: block(x, resample), plain):
+            out = make()
+            grads = torch.autograd.grad((out * out.detach().cos()).sum(), [x, *block.parameters()])
+            results.append((out, *grads))
+        for a, b in zip(*results, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
