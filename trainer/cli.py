@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from trainer import __version__, commands
+from trainer import __version__, commands, edit_commands, paths
 from trainer.config import CROPS, PRESET_HELP, PRESETS, SIZES
 from trainer.errors import IntroVACError, RunError
 from trainer.sampling import RECIPES, SAMPLERS
@@ -97,12 +97,61 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--model", required=True, metavar="FILE")
     p.add_argument("--input", required=True, nargs="+", metavar="PATH", help="pictures")
     p.add_argument(
-        "--move", required=True, action="append", metavar="NAME=DELTA", help="distance; A+B=5 moves jointly"
+        "--move",
+        action="append",
+        default=[],
+        metavar="NAME=DELTA",
+        help="signed distance; A+B=5 moves jointly, moves add up",
     )
+    p.add_argument("--keep", metavar="NAME,...", help="attributes whose logits stay where they are")
+    p.add_argument(
+        "--until",
+        type=_probability,
+        metavar="P",
+        help="stop where the label has this probability: the delta's sign says which label, its size how far",
+    )
+    p.add_argument(
+        "--until-on",
+        choices=edit_commands.UNTIL_ON,
+        help="whose label: the code's (default), or its picture's, encoded again",
+    )
+    p.add_argument(
+        "--ascend",
+        action="append",
+        default=[],
+        metavar="NAME=yes|no",
+        help="instead of --move: up the gradient of the probability of all of them",
+    )
+    p.add_argument("--distance", type=float, metavar="D", help="how far to ascend")
+    p.add_argument("--refine", type=_positive, metavar="STEPS", help="first fit the code to the photo")
+    p.add_argument("--directions", metavar="FILE.npz", help="directions that `fit` added to the model's")
     p.add_argument("--out", required=True, metavar="DIR")
     p.add_argument("--crop", choices=CROPS, help="default: the model's")
     _device(p)
-    p.set_defaults(act=commands.edit)
+    p.set_defaults(act=edit_commands.edit)
+
+    p = commands_.add_parser("path", help="go from one photo to another, as a strip or an animation")
+    p.add_argument("--model", required=True, metavar="FILE")
+    p.add_argument("--from", required=True, dest="start", metavar="A", help="a picture")
+    p.add_argument("--to", required=True, dest="end", metavar="B", help="a picture")
+    p.add_argument("--kind", choices=paths.KINDS, default="linear", help="default: linear")
+    p.add_argument("--steps", type=_positive, metavar="N", help="default: 9, or 24 of an animation")
+    p.add_argument("--out", required=True, metavar="FILE", help="strip.png or .jpg; film.gif or .webp")
+    p.add_argument("--fps", type=float, default=12.0, help="frames a second of an animation")
+    p.add_argument("--scale", type=_positive, default=1, metavar="N", help="enlarge by whole pixels")
+    p.add_argument("--crop", choices=CROPS, help="default: the model's")
+    _device(p)
+    p.set_defaults(act=edit_commands.path)
+
+    p = commands_.add_parser("fit", help="fit a new direction to labels of some faces")
+    p.add_argument("--model", required=True, metavar="FILE")
+    p.add_argument("--data", required=True, metavar="DATA|CACHE", help=DATA_HELP)
+    p.add_argument("--labels", required=True, metavar="CSV", help="a face's name or number, then its label")
+    p.add_argument("--name", required=True, help="of the new attribute")
+    p.add_argument("--directions", metavar="FILE.npz", help="add to these; one of the same name is replaced")
+    p.add_argument("--out", required=True, metavar="FILE.npz", help="the model's directions and the new ones")
+    _device(p)
+    p.set_defaults(act=edit_commands.fit_direction)
 
     p = commands_.add_parser("sample", help="generate faces that have wanted attributes")
     p.add_argument("--model", required=True, metavar="FILE")

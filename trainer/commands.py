@@ -20,13 +20,12 @@ import numpy as np
 from tqdm import tqdm
 
 from trainer import config as config_module
-from trainer import directions, events, files, grid, latent, sampling, setup
+from trainer import directions, events, files, grid, sampling, setup
 from trainer.config import TrainConfig
 from trainer.data import cache as cache_module
 from trainer.data import derive
 from trainer.data.select import Selection, select, split
 from trainer.data.source import SPLITS, open_source
-from trainer.data.transforms import open_image, prepare
 from trainer.errors import Cancelled, ConfigError, DataError, IntroVACError
 
 log = logging.getLogger("trainer")
@@ -258,75 +257,6 @@ def _train(config: TrainConfig, run: Path, resume: bool, voice: _Voice, listen: 
 
 
 # -- commands on a model ------------------------------------------------------------------
-
-
-def _unique(stems: list[str]) -> list[str]:
-    """Names for outputs: equal stems get -2, -3, without taking a name that is another's own.
-
-    Names that differ in case alone are equal: to Windows and macOS they are one file.
-    """
-    own = {stem.casefold() for stem in stems}
-    taken: set[str] = set()
-    out = []
-    for stem in stems:
-        name, n = stem, 1
-        while name.casefold() in taken or (n > 1 and name.casefold() in own):
-            n += 1
-            name = f"{stem}-{n}"
-        taken.add(name.casefold())
-        out.append(name)
-    return out
-
-
-def _logits(planes: latent.Hyperplanes, z: np.ndarray) -> dict[str, float]:
-    return {name: float(v) for name, v in zip(planes.names, planes.logits(z), strict=True)}
-
-
-def edit(args: Namespace) -> None:
-    from trainer.codec import Codec
-
-    moves: dict[str, float] = {}
-    for name, text in _pairs(args.move, "--move"):
-        try:
-            moves[name] = moves.get(name, 0.0) + float(text)
-        except ValueError as error:
-            raise ConfigError(f"--move {name}={text}: expected a number") from error
-    codec = Codec(args.model, args.device)
-    latent.move(np.zeros(codec.dim), codec.planes, moves)  # refuses unknown names before any work
-    crop = args.crop or codec.model.config.crop
-    inputs = [Path(p) for p in args.input]
-    images = np.stack([prepare(open_image(p), codec.size, crop) for p in inputs])
-    out = Path(args.out)
-    files.make_directory(out)
-    with progress_bar("encoding", "image") as update:
-        mu, _ = codec.encode(images, update)
-    edited_codes = latent.move(mu, codec.planes, moves)
-    reconstructed, edited = codec.decode(mu), codec.decode(edited_codes)
-    seen, _ = codec.encode(edited)
-    records = []
-    for i, (path, name) in enumerate(zip(inputs, _unique([p.stem for p in inputs]), strict=True)):
-        for kind, picture in (
-            ("original", images[i]),
-            ("reconstruction", reconstructed[i]),
-            ("edited", edited[i]),
-        ):
-            grid.save(grid.compose([[picture]], grid.GridStyle(padding=0)), out / f"{name}.{kind}.png")
-        step = edited_codes[i].astype(np.float64) - mu[i]
-        records.append(
-            {
-                "input": str(path),
-                "moves": moves,
-                "delta": next(iter(moves.values())) if len(moves) == 1 else float(np.linalg.norm(step)),
-                "reached": None,
-                "logits": {
-                    "before": _logits(codec.planes, mu[i]),
-                    "after": _logits(codec.planes, edited_codes[i]),
-                    "reencoded": _logits(codec.planes, seen[i]),
-                },
-            }
-        )
-    files.write_text(out / "edits.json", json.dumps(records, indent=2, ensure_ascii=False) + "\n")
-    log.info("%d faces edited: %s", len(records), out)
 
 
 def sample(args: Namespace) -> None:

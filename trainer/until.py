@@ -62,8 +62,8 @@ class Reach:
 
     def __str__(self) -> str:
         if self.reached:
-            return f"reached at {self.delta:.2f} with probability {self.probability:.3f}"
-        return f"not reached, best was probability {self.probability:.3f} at {self.delta:.2f}"
+            return f"reached at distance {self.delta:.2f} with probability {self.probability:.3f}"
+        return f"not reached, best was probability {self.probability:.3f} at distance {self.delta:.2f}"
 
 
 def ray(planes: Hyperplanes, amounts: Mapping[str, float], keep: Iterable[str] = ()) -> Ray:

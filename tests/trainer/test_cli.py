@@ -17,7 +17,7 @@ from PIL import Image
 
 import trainer
 from tests.conftest import TINY_ARGUMENTS
-from trainer import checkpoint, commands, events
+from trainer import checkpoint, edit_commands, events
 from trainer.cli import main, parser
 from trainer.codec import Codec
 from trainer.data.avatars import draw, options_for
@@ -325,7 +325,7 @@ def test_that_a_failure_is_one_line_with_exit_one(
 
 
 def test_that_names_that_differ_in_case_alone_are_kept_apart() -> None:
-    assert commands._unique(["face", "Face", "FACE-2", "face"]) == ["face", "Face-3", "FACE-2", "face-4"]
+    assert edit_commands._unique(["face", "Face", "FACE-2", "face"]) == ["face", "Face-3", "FACE-2", "face-4"]
 
 
 def test_that_outputs_are_refused_before_the_work_and_folders_made(
@@ -396,7 +396,7 @@ def test_that_a_failed_child_says_why_as_an_event(tmp_path: Path) -> None:
 
 def test_that_help_names_every_flag_of_every_command() -> None:
     actions = next(a for a in parser()._actions if a.dest == "command")
-    assert set(actions.choices) == {"prepare", "train", "edit", "sample", "encode", "export"}
+    assert set(actions.choices) == {"prepare", "train", "edit", "path", "fit", "sample", "encode", "export"}
     for name, sub in actions.choices.items():
         text = sub.format_help()
         for action in sub._actions:

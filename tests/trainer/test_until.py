@@ -69,7 +69,7 @@ def test_that_the_bound_is_where_it_ends_and_the_best_is_told(planes, z):
     found = until_code(z, planes, way, 0.99)
     assert not found.reached and found.delta == 0.5
     assert found.probability == pytest.approx(planes.probabilities(way.at(z, 0.5))[0])
-    assert f"not reached, best was probability {found.probability:.3f} at 0.50" == str(found)
+    assert f"not reached, best was probability {found.probability:.3f} at distance 0.50" == str(found)
 
 
 @pytest.mark.parametrize("seed", range(12))
