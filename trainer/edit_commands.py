@@ -137,7 +137,7 @@ def edit(args: Namespace) -> None:
     files.make_directory(out)
     with progress_bar("encoding", "image") as update:
         mu: np.ndarray = codec.encode(images, update)[0]
-    refined = _refine(args, codec, images, mu) if args.refine is not None else None
+    refined = _refine(args, images, mu) if args.refine is not None else None
     start = mu.astype(np.float64) if refined is None else refined.z
     moved = _apply(plan, start, codec)
     reconstructed = codec.decode(start)
@@ -160,11 +160,10 @@ def edit(args: Namespace) -> None:
     log.info("%d faces edited: %s", len(records), out)
 
 
-def _refine(args: Namespace, codec: Codec, images: np.ndarray, mu: np.ndarray) -> Refined:
-    from trainer import checkpoint
-    from trainer.refine import refine
+def _refine(args: Namespace, images: np.ndarray, mu: np.ndarray) -> Refined:
+    from trainer.refine import load, refine
 
-    model = checkpoint.load_model(args.model).to(codec.device)
+    model = load(args.model, args.device)
     with progress_bar("refining", "step") as update:
         refined = refine(model, images, mu, steps=args.refine, progress=update)
     log.info("refined: L1 %.4f, was %.4f", refined.after.mean(), refined.before.mean())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from trainer import checkpoint, device
 from trainer.errors import Cancelled, ConfigError, ModelError
 from trainer.latent import Floats, finite_codes
 from trainer.models import IntroVAC
@@ -37,6 +39,16 @@ class Refined:
     def gain(self) -> Floats:
         """(N,) the share of the error that is gone, in [0, 1]."""
         return 1 - self.after / np.maximum(self.before, 1e-12)
+
+
+def load(path: str | Path, where: str = "auto") -> IntroVAC:
+    """A model to refine with, on a device.
+
+    Raises:
+        CheckpointError: no such file, or not a model.
+        ConfigError: the device is not there.
+    """
+    return checkpoint.load_model(path).to(device.resolve(where))
 
 
 def refine(
@@ -102,11 +114,11 @@ def _descend(
     tell: Callable[[int], None],
 ) -> tuple[Floats, Floats, Floats]:
     """The best codes met, and each face's error before and after."""
-    weight = model.classifier.weight
-    x = torch.from_numpy(np.ascontiguousarray(images)).to(weight.device).permute(0, 3, 1, 2).float() / 255
-    z = torch.tensor(start, dtype=torch.float32, device=weight.device, requires_grad=True)
+    here = next(model.decoder.parameters()).device
+    x = torch.from_numpy(np.ascontiguousarray(images)).to(here).permute(0, 3, 1, 2).float() / 255
+    z = torch.tensor(start, dtype=torch.float32, device=here, requires_grad=True)
     adam = torch.optim.Adam([z], lr=rate)
-    best, least = z.detach().clone(), torch.full((len(start),), torch.inf, device=weight.device)
+    best, least = z.detach().clone(), torch.full((len(start),), torch.inf, device=here)
     first = least
     for step in range(steps + 1):
         with torch.set_grad_enabled(step < steps):

@@ -8,12 +8,12 @@ import torch
 
 from trainer import checkpoint
 from trainer.errors import Cancelled, ConfigError, ModelError
-from trainer.refine import refine
+from trainer.refine import load, refine
 
 
 @pytest.fixture(scope="module")
 def model(tiny_model):
-    return checkpoint.load_model(tiny_model)
+    return load(tiny_model, "cpu")
 
 
 @pytest.fixture(scope="module")
