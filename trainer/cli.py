@@ -181,6 +181,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--to", required=True, choices=("directions", "half"))
     p.add_argument("--out", required=True, metavar="DIR")
     p.set_defaults(act=commands.export)
+
+    p = commands_.add_parser("import", help="make a model file of a checkpoint that other code wrote")
+    p.add_argument("--from", required=True, dest="source", choices=("authors",), help="whose checkpoint")
+    p.add_argument("checkpoint", metavar="CHECKPOINT", help="what torch.save wrote; nothing in it is run")
+    p.add_argument("--out", required=True, metavar="FILE.safetensors")
+    p.set_defaults(act=commands.import_model)
     return top
 
 
