@@ -81,9 +81,13 @@ class _Plan:
         if self.wants:
             note["wants"] = dict(self.wants)
         if self.keep:
-            heads = {key: edits.heading(self.planes, key, self.keep) for key in (*self.moves, *self.wants)}
-            note |= {"keep": list(self.keep), "left": {key: head.left for key, head in heads.items()}}
+            note |= {"keep": list(self.keep), "left": self.left()}
         return note
+
+    def left(self) -> dict[str, float]:
+        """How much of each direction keeping the others leaves."""
+        keys = (*self.moves, *self.wants)
+        return {key: edits.heading(self.planes, key, self.keep).left for key in keys}
 
 
 def _plan(args: Namespace, planes: Hyperplanes) -> _Plan:
@@ -132,6 +136,8 @@ def edit(args: Namespace) -> None:
 
     codec = Codec(args.model, args.device)
     plan = _plan(args, _planes(codec, args.directions))
+    for key, left in plan.left().items() if plan.keep else ():
+        log.info("%s: %.1f %% of its direction is left", key, 100 * left)
     inputs, out = [Path(p) for p in args.input], Path(args.out)
     images = _photos(inputs, codec, args.crop)
     files.make_directory(out)

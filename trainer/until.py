@@ -21,7 +21,7 @@ from trainer.latent import Floats, Hyperplanes, finite_codes, key_names, sigmoid
 
 GRID = 0.25  # deltas between two looks at the picture
 TOLERANCE = 0.01  # how far the found delta may lie beyond the crossing
-_TOGETHER = 8  # pictures looked at in one go
+_TOGETHER = 4  # pictures looked at in one go; those beyond the crossing are for nothing
 _BEYOND = 1e-9  # a delta found in closed form is passed by so much, lest rounding undo it
 
 See = Callable[[Floats], ArrayLike]

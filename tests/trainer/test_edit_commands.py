@@ -53,8 +53,10 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
     return lines[-1]
 
 
-def test_that_kept_logits_stay_in_the_record(edit) -> None:
-    for record in edit("--move Eyeglasses=7 --keep FacialHair,fake"):
+def test_that_kept_logits_stay_in_the_record(edit, capsys: pytest.CaptureFixture[str]) -> None:
+    records = edit("--move Eyeglasses=7 --keep FacialHair,fake")
+    assert f"Eyeglasses: {100 * records[0]['left']['Eyeglasses']:.1f} % of its" in capsys.readouterr().err
+    for record in records:
         logits = record["logits"]
         for name in ("FacialHair", "fake"):
             allowed = 1e-6 * (1 + abs(logits["before"][name]))
