@@ -6,6 +6,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import platform
 import secrets
 import shutil
 import signal
@@ -13,13 +14,14 @@ import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
-from trainer.data.source import Source
+from trainer.data.source import Source, digest
 from trainer.errors import Cancelled, DataError, RunError
 from trainer.files import write_error
 
@@ -31,26 +33,58 @@ _META = "meta.json"
 Failures = list[tuple[int, str]]  # (index, reason)
 
 
+@dataclass(frozen=True)
+class Identity:
+    """What a cache is of.
+
+    Attributes:
+        key: changes whenever its content would.
+        fingerprint: the source's.
+        shard: for a part of a larger data set, what its shards must agree on; names then have a file.
+    """
+
+    key: str
+    fingerprint: dict[str, Any]
+    shard: dict[str, Any] | None = None
+
+
 class _Writer:
-    """Prepares chunks of pictures into `images.npy`; lives once in each process."""
+    """Prepares chunks of pictures into `images.npy`; lives once in each process.
+
+    It writes instead of mapping: a chunk costs one call, and a full disk is an error, not a dead process.
+    """
 
     def __init__(self, source: Source, size: int, crop: str, path: Path) -> None:
         self._source, self._size, self._crop = source, size, crop
-        self._images = np.lib.format.open_memmap(path, "r+")
+        self._first = _first_byte(path)
+        self._file = path.open("r+b")
 
     def write(self, start: int, stop: int) -> Failures:
         """Prepare pictures `start` to `stop` - 1; gives those that cannot be read."""
         failures: Failures = []
+        chunk = np.zeros((stop - start, self._size, self._size, 3), np.uint8)
         for index in range(start, stop):
             try:
-                self._images[index] = self._source.read(index, self._size, self._crop)
+                chunk[index - start] = self._source.read(index, self._size, self._crop)
             except DataError as error:
                 failures.append((index, str(error)))
+        self._file.seek(self._first + start * chunk[0].nbytes)
+        self._file.write(chunk.data)
+        self._file.flush()
         return failures
 
     def close(self) -> None:
-        """Flush, and let go of the file: Windows renames no open one."""
-        _close(self._images)
+        """Let go of the file: Windows renames no open one."""
+        self._file.close()
+
+
+def _first_byte(path: Path) -> int:
+    """Where the first picture of an .npy file begins."""
+    images = np.load(path, mmap_mode="r")
+    try:
+        return images.offset
+    finally:
+        _close(images)
 
 
 def _close(images: np.ndarray) -> None:
@@ -172,16 +206,22 @@ def _check_target(out: Path) -> None:
         raise DataError(f"{out}: is not empty and not a cache; name another directory")
 
 
+def _host() -> str:
+    """This machine, as eight hexadecimal digits: a process id says nothing about another's processes."""
+    return digest(platform.node().encode("utf-8", "surrogateescape"))[:8]
+
+
 def _temporary(out: Path, kind: str) -> Path:
-    return out.with_name(f".{out.name}.{os.getpid()}-{secrets.token_hex(4)}.{kind}")
+    return out.with_name(f".{out.name}.{os.getpid()}-{_host()}-{secrets.token_hex(4)}.{kind}")
 
 
 def _sweep(out: Path) -> None:
-    """Remove what builds that were killed left beside `out`; those of living processes stay."""
+    """Remove what builds that were killed on this machine left beside `out`; living processes' stay."""
     for kind in ("partial", "old"):
         for path in out.parent.glob(f".{out.name}.*.{kind}"):
-            owner = path.name.removeprefix(f".{out.name}.").partition("-")[0]
-            if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            owner, _, rest = path.name.removeprefix(f".{out.name}.").partition("-")
+            ours = rest.startswith(_host()) and owner.isdigit()
+            if ours and not psutil.pid_exists(int(owner)):
                 shutil.rmtree(path, ignore_errors=True)
 
 
@@ -198,7 +238,7 @@ def _move_into_place(partial: Path, out: Path, key: str) -> None:
                 old.rename(out)
             raise
     except OSError as error:
-        if _key_at(out) == key:
+        if key_at(out) == key:
             return  # another process made the same in the meantime
         raise DataError(
             f"{out}: the finished cache cannot be put there ({error.strerror}); is it open?"
@@ -206,7 +246,8 @@ def _move_into_place(partial: Path, out: Path, key: str) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _key_at(out: Path) -> str | None:
+def key_at(out: Path) -> str | None:
+    """The key of the cache in a directory; None where there is none."""
     try:
         return str(json.loads((out / _META).read_text("utf-8"))["key"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -220,12 +261,22 @@ def _write_json(path: Path, body: Any) -> None:
         os.fsync(stream.fileno())
 
 
+def _write_names(path: Path, names: list[str]) -> None:
+    """Names as UTF-8 bytes of one length, so that one can be read without the others."""
+    np.save(path, np.array([name.encode("utf-8", "surrogateescape") for name in names], np.bytes_))
+
+
+def _sync(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
 def _fill(
     partial: Path,
     source: Source,
     size: int,
     crop: str,
-    key: str,
+    identity: Identity,
     workers: int,
     progress: Callable[[int, int], None] | None,
     cancelled: Callable[[], bool] | None,
@@ -241,22 +292,28 @@ def _fill(
         raise DataError(f"{source.spec}: none of {total} pictures can be read; the first: {failures[0][1]}")
     if bad:
         _compact(images, good)
+    _sync(images)  # before meta.json, which calls the cache whole
     np.save(partial / "labels.npy", source.labels[good])
     np.save(partial / "splits.npy", source.splits[good])
     options: Iterable[Any] = [source.options(int(index)) for index in good] if source.options(0) else ()
     if options:
         _write_json(partial / "options.json", options)
+    names = [source.names[index] for index in good]
     meta = {
         "version": CACHE_VERSION,
         "spec": source.spec,
         "size": size,
         "crop": crop,
         "attributes": source.attributes,
-        "names": [source.names[index] for index in good],
         "skipped": [*source.skipped, *((source.names[index], reason) for index, reason in failures)],
-        "fingerprint": source.fingerprint(),
-        "key": key,
+        "fingerprint": identity.fingerprint,
+        "key": identity.key,
     }
+    if identity.shard is None:
+        meta["names"] = names
+    else:
+        _write_names(partial / "names.npy", names)
+        meta |= {"count": len(names), "shard": identity.shard}
     _write_json(partial / _META, meta)
 
 
@@ -265,12 +322,12 @@ def build_directory(
     size: int,
     crop: str,
     out: Path,
-    key: str,
+    identity: Identity,
     workers: int,
     progress: Callable[[int, int], None] | None,
     cancelled: Callable[[], bool] | None,
 ) -> None:
-    """Make the directory `out`; arguments and errors as `trainer.data.cache.build`, `key` is stored."""
+    """Make the directory `out`; arguments and errors as `trainer.data.cache.build`."""
     out = out.absolute()
     _check_target(out)
     try:
@@ -282,8 +339,8 @@ def build_directory(
     except OSError as error:
         raise write_error(out.parent, error) from error
     try:
-        _fill(partial, source, size, crop, key, workers, progress, cancelled)
-        _move_into_place(partial, out, key)
+        _fill(partial, source, size, crop, identity, workers, progress, cancelled)
+        _move_into_place(partial, out, identity.key)
     except OSError as error:
         raise write_error(out, error) from error
     finally:

@@ -21,6 +21,7 @@ MAX_PIXELS = 100_000_000  # width x height; larger pictures are refused before t
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 _CENTER_SIDE = 148 / 178  # side of `center`, as a part of the width
 _LANCZOS = Image.Resampling.LANCZOS
+_ORIENTATION = 0x0112  # the EXIF tag
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
 
@@ -102,6 +103,8 @@ def _upright(image: Image.Image) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if image.getexif().get(_ORIENTATION, 1) == 1:
+                return image  # as `exif_transpose`, without a copy
             return ImageOps.exif_transpose(image)
     except Exception:  # a broken EXIF block raises SyntaxError, struct.error, KeyError, ...
         return image
