@@ -35,6 +35,13 @@ def _positive(text: str) -> int:
     return value
 
 
+def _shard(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a shard, such as 0/16 to 15/16")
+    return int(index), int(count)
+
+
 def _step_size(text: str) -> float:
     try:
         value = float(text)
@@ -71,6 +78,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", required=True, metavar="CACHE", help="directory to make")
     p.add_argument("--crop", choices=CROPS, help="default: what suits the data")
     p.add_argument("--workers", type=int, default=0, help="processes; 0 for one per core")
+    p.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="make only part I (0 to N - 1) of N, as CACHE/shard-..., unless it is there already; "
+        "{shard} or {shard:03d} in DATA stands for I",
+    )
     p.set_defaults(act=commands.prepare_data)
 
     p = commands_.add_parser(

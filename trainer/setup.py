@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from trainer.config import TrainConfig, preset, settings, with_settings
+from trainer.data.cache import crop_of
 from trainer.errors import ConfigError
 
 DEFAULT_ATTRIBUTES = ("Eyeglasses", "FacialHair")
@@ -45,10 +45,7 @@ def _crop(data: str, wanted: str) -> str:
         return "square"
     if kind == "celeba":
         return "center" if wanted == "none" else wanted
-    try:
-        return str(json.loads((Path(data) / "meta.json").read_text("utf-8"))["crop"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return wanted
+    return crop_of(Path(data)) or wanted
 
 
 def resolve(

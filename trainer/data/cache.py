@@ -9,18 +9,22 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import platformdirs
 
-from trainer.data.build import CACHE_VERSION, build_directory
+from trainer.data.build import CACHE_VERSION, Identity, build_directory
+from trainer.data.rows import RowFile, runs
 from trainer.data.source import Source, open_source
 from trainer.data.transforms import CROPS
 from trainer.errors import DataError
 
+if TYPE_CHECKING:
+    from trainer.data.shards import ShardNames
+
 Progress = Callable[[int, int], None]  # (done, total) pictures
-_META = {"version", "spec", "size", "crop", "attributes", "names", "skipped", "key"}
+_META = {"version", "spec", "size", "crop", "attributes", "skipped", "key"}
 
 
 class Cache:
@@ -45,18 +49,22 @@ class Cache:
         self.spec, self.crop, self.key = str(meta["spec"]), str(meta["crop"]), str(meta["key"])
         self.size = int(meta["size"])
         self.attributes = tuple(str(name) for name in meta["attributes"])
-        self.names = [str(name) for name in meta["names"]]
+        self.names: list[str] | ShardNames = [str(name) for name in meta["names"]]
         self.skipped = [(str(name), str(reason)) for name, reason in meta["skipped"]]
         self._pixels = self.images.view(np.ndarray)
 
     @classmethod
     def open(cls, path: Path) -> Cache:
-        """Open a finished cache.
+        """Open a finished cache, or all shards of one.
 
         Raises:
-            DataError: not a cache, of another version, or damaged.
+            DataError: not a cache, of another version, damaged, or shards are missing.
         """
         if not (path / "meta.json").is_file():
+            from trainer.data import shards
+
+            if shards.any_in(path):
+                return shards.open_shards(path, CACHE_VERSION)
             raise DataError(f"{path}: not a cache; `prepare` makes one")
         try:
             meta = json.loads((path / "meta.json").read_text("utf-8"))
@@ -71,6 +79,9 @@ class Cache:
                 "splits": np.load(path / "splits.npy", allow_pickle=False),
             }
             missing = _META - set(meta)
+            if "shard" in meta:
+                written = np.load(path / "names.npy", allow_pickle=False)
+                meta["names"] = [bytes(name).decode("utf-8", "surrogateescape") for name in written]
             n, size, wide = len(meta.get("names", ())), meta.get("size"), len(meta.get("attributes", ()))
             shapes = {name: array.shape for name, array in arrays.items()}
             wanted = {"images": (n, size, size, 3), "labels": (n, wide), "splits": (n,)}
@@ -85,9 +96,44 @@ class Cache:
     def __len__(self) -> int:
         return len(self.names)
 
-    def batch(self, indices: np.ndarray | Iterable[int]) -> np.ndarray:
-        """Copy faces out: (n, S, S, 3) uint8 for n indices, in their order."""
-        return self._pixels[np.asarray(indices, np.intp)]
+    def batch(self, indices: np.ndarray | Iterable[int], out: np.ndarray | None = None) -> np.ndarray:
+        """Copy faces out.
+
+        Args:
+            indices: n of them, each from 0 to N - 1.
+            out: contiguous memory to fill and return; None for new memory.
+
+        Returns:
+            (n, S, S, 3) uint8, in the order of the indices.
+
+        Raises:
+            IndexError: an index out of range.
+        """
+        wanted, out = self._ready(indices, out)
+        return np.take(self._pixels, wanted, axis=0, out=out, mode="clip")  # others buffer `out`
+
+    def _ready(
+        self, indices: np.ndarray | Iterable[int], out: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Indices that are in range, as an array, and the memory for their faces."""
+        wanted = np.asarray(indices, np.intp)
+        if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < len(self):
+            raise IndexError(f"{self.path}: an index is not from 0 to {len(self) - 1}")
+        shape = (len(wanted), self.size, self.size, 3)
+        out = np.empty(shape, np.uint8) if out is None else out
+        assert out.shape == shape and out.dtype == np.uint8 and out.flags.c_contiguous
+        return wanted, out
+
+    def expect(self, indices: np.ndarray) -> None:
+        """Tell the system which faces will be asked for next, so that it reads them meanwhile."""
+        if hasattr(os, "posix_fadvise"):
+            rows = np.unique(indices)
+            for run in runs(rows):
+                self._file.expect(int(rows[run.start]), run.stop - run.start)
+
+    @functools.cached_property
+    def _file(self) -> RowFile:
+        return RowFile(self.path / "images.npy", self.images.shape)
 
     @functools.cached_property
     def _options(self) -> list[dict[str, Any] | None] | None:
@@ -104,10 +150,35 @@ class Cache:
         return None if self._options is None else self._options[index]
 
 
+def identity(source: Source, size: int, crop: str, shard: dict[str, Any] | None = None) -> Identity:
+    """What a cache of a source is of; its key is the SHA-256 of everything that decides the content."""
+    fingerprint = source.fingerprint()
+    body = {"fingerprint": fingerprint, "size": size, "crop": crop, "version": CACHE_VERSION}
+    if shard is not None:
+        body["shard"] = {k: v for k, v in shard.items() if k != "data"}  # hosts mount it where they like
+    return Identity(hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest(), fingerprint, shard)
+
+
 def cache_key(source: Source, size: int, crop: str) -> str:
     """SHA-256, hexadecimal, of everything that decides a cache's content."""
-    body = {"fingerprint": source.fingerprint(), "size": size, "crop": crop, "version": CACHE_VERSION}
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return identity(source, size, crop).key
+
+
+def is_cache(path: Path) -> bool:
+    """Whether a directory holds a cache or shards of one."""
+    from trainer.data import shards
+
+    return (path / "meta.json").is_file() or shards.any_in(path)
+
+
+def crop_of(path: Path) -> str | None:
+    """The crop of the cache or the shards in a directory; None where there is none."""
+    for meta in (path / "meta.json", *sorted(path.glob("shard-*-of-*/meta.json"))[:1]):
+        try:
+            return str(json.loads(meta.read_text("utf-8"))["crop"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
 
 
 def build(
@@ -138,8 +209,8 @@ def build(
         RunError: too little disk space, or a process that died.
         Cancelled: `cancelled` said so; nothing is left behind.
     """
-    _check(size, crop)
-    build_directory(source, size, crop, out, cache_key(source, size, crop), workers, progress, cancelled)
+    check_size_and_crop(size, crop)
+    build_directory(source, size, crop, out, identity(source, size, crop), workers, progress, cancelled)
     return Cache.open(out)
 
 
@@ -149,7 +220,12 @@ def default_cache_root() -> Path:
     return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("introvac-studio", False))
 
 
-def _check(size: int, crop: str) -> None:
+def check_size_and_crop(size: int, crop: str) -> None:
+    """Refuse what no cache can have.
+
+    Raises:
+        DataError: names the value.
+    """
     if size < 1:
         raise DataError(f"image size = {size}: must be at least 1 pixel")
     if crop not in CROPS:
@@ -158,7 +234,7 @@ def _check(size: int, crop: str) -> None:
 
 def _open_given(path: Path, size: int, crop: str | None) -> Cache:
     """A cache that the user named; it must hold what is wanted."""
-    if not (path / "meta.json").is_file():
+    if not is_cache(path):
         raise DataError(f"{path}: holds no cache; for pictures write folder:{path} or celeba:{path}")
     cache = Cache.open(path)
     if cache.size != size:
@@ -180,7 +256,7 @@ def open_data(
     """Open data, prepared at a size: a cache's directory as it is, anything else through a cache.
 
     Args:
-        spec: the directory of a cache, or what `open_source` takes.
+        spec: the directory of a cache or of all its shards, or what `open_source` takes.
         size: S, the side in pixels.
         crop: see `prepare`; None means the cache's or the source's own.
         workers, progress, cancelled: as in `build`.
@@ -195,7 +271,7 @@ def open_data(
         return _open_given(given, size, crop)
     source = open_source(spec)
     crop = source.default_crop if crop is None else crop
-    _check(size, crop)
+    check_size_and_crop(size, crop)
     key = cache_key(source, size, crop)
     path = (cache_root or default_cache_root()) / f"{spec.partition(':')[0]}-{size}px-{key[:16]}"
     try:

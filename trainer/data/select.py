@@ -24,6 +24,8 @@ _SUBSETS: dict[str, tuple[tuple[str, ...], float]] = {
     "eyefacial": (("Eyeglasses", "FacialHair"), 1.0),
 }
 
+_COUNTED_TOGETHER = 2**16  # rows, so that labels of millions of faces are not copied as wide numbers
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -63,8 +65,11 @@ class Summary:
 
 def counts(labels: np.ndarray) -> np.ndarray:
     """Co-occurrence: (K, K) int64, how many of the (N, K) 0/1 labels have both attributes."""
-    wide = labels.astype(np.int64)
-    return wide.T @ wide
+    total = np.zeros((labels.shape[1], labels.shape[1]), np.int64)
+    for start in range(0, len(labels), _COUNTED_TOGETHER):
+        wide = labels[start : start + _COUNTED_TOGETHER].astype(np.float64)  # exact, and fast at products
+        total += (wide.T @ wide).astype(np.int64)
+    return total
 
 
 def summary(selection: Selection) -> Summary:
@@ -120,9 +125,10 @@ def split(cache: Cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     train, valid, test = (np.flatnonzero(cache.splits == s).astype(np.int64) for s in (TRAIN, VALID, TEST))
     if not len(valid) and len(train) > 1:
-        order = sorted(train.tolist(), key=lambda i: uniform(f"valid:{cache.names[i]}"))
+        hashes = (uniform(f"valid:{cache.names[i]}") for i in train)
+        order = np.argsort(np.fromiter(hashes, np.float64, len(train)), kind="stable")
         tenth = math.ceil(len(train) / 10)
-        valid, train = (np.array(sorted(part), np.int64) for part in (order[:tenth], order[tenth:]))
+        valid, train = (train[np.sort(part)] for part in (order[:tenth], order[tenth:]))
     return train, valid, test
 
 
