@@ -23,7 +23,7 @@ from trainer import config as config_module
 from trainer import directions, events, files, grid, sampling, setup
 from trainer.config import TrainConfig
 from trainer.data import cache as cache_module
-from trainer.data import derive
+from trainer.data import derive, shards
 from trainer.data.select import Selection, select, split
 from trainer.data.source import SPLITS, open_source
 from trainer.errors import Cancelled, ConfigError, DataError, IntroVACError
@@ -66,13 +66,18 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def prepare_data(args: Namespace) -> None:
-    source = open_source(args.data)
     out = Path(args.out)
     with progress_bar("preparing", "image") as update:
-        made = cache_module.build(
-            source, args.image_size, args.crop or source.default_crop, out, args.workers, update, None
-        )
-    log.info("%s: %d images of %d px", out, len(made.names), made.size)
+        if args.shard:
+            size, (index, count) = args.image_size, args.shard
+            made = shards.build_shard(args.data, size, args.crop, index, count, out, args.workers, update)
+        else:
+            source = open_source(args.data)
+            crop = args.crop or source.default_crop
+            made = cache_module.build(source, args.image_size, crop, out, args.workers, update)
+    log.info("%s: %d images of %d px", made.path, len(made), made.size)
+    if args.shard and (lost := shards.missing(out, args.shard[1])):
+        log.info("%s: %d of %d shards are still to be made", out, len(lost), args.shard[1])
     for name, reason in made.skipped:
         log.warning("skipped %s: %s", name, reason)
 
