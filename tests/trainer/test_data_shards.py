@@ -15,7 +15,7 @@ from PIL import Image
 
 from trainer import setup
 from trainer.cli import main
-from trainer.data import avatars, cache, rows, shards
+from trainer.data import avatars, cache, rows, sharded
 from trainer.data.cache import Cache, build, open_data
 from trainer.data.select import select, split
 from trainer.data.shards import build_shard, directory
@@ -282,7 +282,7 @@ def test_that_a_shard_is_made_by_the_command_line(tmp_path, capsys):
 
 
 def test_that_few_files_are_open_at_a_time(whole, made, monkeypatch):
-    monkeypatch.setattr(shards, "_OPEN_FILES", 1)
+    monkeypatch.setattr(sharded, "_OPEN_FILES", 1)
     opened = Cache.open(made)
     wanted = np.random.default_rng(0).permutation(50)
     for _ in range(2):

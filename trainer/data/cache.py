@@ -21,7 +21,7 @@ from trainer.data.transforms import CROPS
 from trainer.errors import DataError
 
 if TYPE_CHECKING:
-    from trainer.data.shards import ShardNames
+    from trainer.data.sharded import ShardNames
 
 Progress = Callable[[int, int], None]  # (done, total) pictures
 _META = {"version", "spec", "size", "crop", "attributes", "skipped", "key"}
@@ -61,10 +61,11 @@ class Cache:
             DataError: not a cache, of another version, damaged, or shards are missing.
         """
         if not (path / "meta.json").is_file():
-            from trainer.data import shards
+            from trainer.data.sharded import open_shards
+            from trainer.data.shards import any_in
 
-            if shards.any_in(path):
-                return shards.open_shards(path, CACHE_VERSION)
+            if any_in(path):
+                return open_shards(path, CACHE_VERSION)
             raise DataError(f"{path}: not a cache; `prepare` makes one")
         try:
             meta = json.loads((path / "meta.json").read_text("utf-8"))
@@ -166,9 +167,9 @@ def cache_key(source: Source, size: int, crop: str) -> str:
 
 def is_cache(path: Path) -> bool:
     """Whether a directory holds a cache or shards of one."""
-    from trainer.data import shards
+    from trainer.data.shards import any_in
 
-    return (path / "meta.json").is_file() or shards.any_in(path)
+    return (path / "meta.json").is_file() or any_in(path)
 
 
 def crop_of(path: Path) -> str | None:
