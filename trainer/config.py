@@ -146,6 +146,13 @@ class OptimConfig:
     lr_milestones: tuple[int, ...] = _setting((60, 90, 120), "epochs at which the step size decays")
     lr_factor: float = _setting(0.5, "factor of each decay", low=0.01, high=1.0, advanced=True)
     weight_decay: float = _setting(0.0, "Adam's L2 term", low=0, advanced=True)
+    ema_decay: float = _setting(
+        0.0,
+        "show, judge and save a moving average of the weights with this decay, say 0.999; 0: off",
+        low=0,
+        high=0.999999,
+        advanced=True,
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lr_milestones", tuple(sorted(int(m) for m in self.lr_milestones)))
@@ -160,6 +167,12 @@ class DataConfig:
     derive: tuple[str, ...] = _setting((), "derived attributes, each NAME=A|B|!C")
     subset: str = _setting("none", "none, eye, facial, eyefacial or balanced:RATIO")
     flip: bool = _setting(True, "mirror training images at random", advanced=True)
+    shuffle_block: int = _setting(
+        0,
+        "neighbouring images read together, for data on slow storage; 0: any order is equally likely",
+        low=0,
+        advanced=True,
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "derive", tuple(self.derive))
@@ -187,15 +200,33 @@ class LoopConfig:
     seed: int = _setting(0, "decides weights, order, noise and the subset", low=0, high=2**31 - 1)
     device: str = _setting("auto", "auto, cpu, cuda, cuda:N or mps")
     precision: str = _setting(
-        "auto", "auto: bfloat16 where the device is fast at it", choices=("auto", "fp32", "bf16")
+        "auto",
+        "auto: bfloat16 where the device is fast at it; fp64 is for checking",
+        choices=("auto", "fp32", "bf16", "fp64"),
     )
     threads: int = _setting(0, "CPU threads, 0 for all cores", low=0, high=1024, advanced=True)
     log_every: int = _setting(10, "steps between two lines of losses", low=1)
     max_steps: int = _setting(0, "stop after so many steps, 0 for the whole schedule", low=0, advanced=True)
     samples_every: int = _setting(1, "epochs between two sample grids", low=1, advanced=True)
     keep_every: int = _setting(0, "keep each k-th epoch's model, 0 for none", low=0, advanced=True)
+    keep_count: int = _setting(10, "how many of them; the oldest go first", low=1, advanced=True)
     best_by: str = _setting(
-        "l1", "which validation figure decides the best model", choices=("l1", "vac"), advanced=True
+        "l1",
+        "which validation figure decides the best model; accuracy and edit are means over attributes",
+        choices=("l1", "vac", "accuracy", "edit"),
+        advanced=True,
+    )
+    save_minutes: float = _setting(
+        10.0, "minutes after which progress is saved also within an epoch", low=0.01, advanced=True
+    )
+    rollbacks: int = _setting(
+        0,
+        "how often a diverged run goes back to its last checkpoint with half the step size; 0: it ends",
+        low=0,
+        advanced=True,
+    )
+    sync_norm: bool = _setting(
+        False, "normalise over the batches of all devices together; on CUDA", advanced=True
     )
     calibration_images: int = _setting(
         1024, "real images used to recalibrate normalisation at a checkpoint", low=64, advanced=True

@@ -94,7 +94,7 @@ class SamplesWritten(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointSaved(Event):
-    """`kind` is `last`, `best` or `snapshot`; `model` can be opened at once."""
+    """`kind` is `last`, `best`, `kept` or `snapshot`; `model` can be opened at once."""
 
     kind: str
     model: str
@@ -116,6 +116,26 @@ class Notice(Event):
 
     level: str
     text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diverged(Event):
+    """Losses or gradients stay NaN or infinite; `loss` is the first of them.
+
+    `action` is `rolled back` (a `Resumed` follows, and `learning_rate` is the new one) or `stopped`.
+    """
+
+    loss: str
+    action: str
+    learning_rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutOfMemory(Event):
+    """A step did not fit; `fits` is a batch size that was tried and does, None where none did."""
+
+    batch_size: int
+    fits: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +167,8 @@ _TYPES: dict[str, type[Event]] = {
         Paused,
         Continued,
         Notice,
+        Diverged,
+        OutOfMemory,
         Failed,
         Finished,
     )

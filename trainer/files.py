@@ -6,13 +6,14 @@ import contextlib
 import errno
 import os
 import secrets
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from trainer.errors import DataError, IntroVACError, RunError
+from trainer.errors import ConfigError, DataError, IntroVACError, RunError
 
 _WINDOWS = os.name == "nt"
 _PATIENCE = 2.0  # seconds that Windows gets to let go of a file that someone reads or scans
@@ -104,6 +105,44 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)
+
+
+@contextmanager
+def held(path: Path, what: str) -> Iterator[None]:
+    """Hold a lock file for as long as this process lives in the block; the system lets go for the dead.
+
+    Raises:
+        ConfigError: another process holds it; the text begins with `what`.
+        DataError, RunError: it cannot be made.
+    """
+    try:
+        file = path.open("a+b")
+    except OSError as error:
+        raise write_error(path, error) from error
+    with file:
+        try:
+            if sys.platform == "win32":
+                import msvcrt
+
+                file.seek(0)
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK):
+                yield  # a file system without locks: better than no training at all
+                return
+            raise ConfigError(f"{what}; wait for it, or stop it first") from error
+        yield
+
+
+def sweep(folder: Path) -> None:
+    """Remove what `atomic_file` left in a folder when its process was killed; nobody else may write there."""
+    for path in folder.glob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

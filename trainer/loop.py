@@ -1,118 +1,76 @@
 """The training run: an iterator of events that asks whether to pause or stop.
 
 Order, mirroring and noise are functions of (seed, epoch) or (seed, step), so a resumed run needs
-no generator state to go on exactly where it was.
+no generator state to go on exactly where it was, on however many devices.
 """
 
 from __future__ import annotations
 
-import json
+import copy
+import itertools
 import math
-import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainer import checkpoint, device, events, files, grid
+from trainer.average import Average
 from trainer.card import ModelCard
 from trainer.config import TrainConfig
+from trainer.control import Control
+from trainer.data.order import epoch_order, rank_part
 from trainer.data.select import Selection
-from trainer.errors import CheckpointError, RunError
+from trainer.distributed import Group
+from trainer.errors import CheckpointError, ConfigError, IntroVACError, RunError
+from trainer.feed import Feed
+from trainer.meter import Meter, Reading
 from trainer.models import IntroVAC, recalibration
-from trainer.steps import Optimisers, introvac_step, vac_step
-from trainer.validation import GRID_FACES, sample_grid, validate
-
-MODEL_FILE = "model.safetensors"
-STATE_FILE = Path("checkpoints") / "last.safetensors"
-BEST_FILE = Path("checkpoints") / "best.safetensors"
-EVENTS_FILE = "events.jsonl"
-CONFIG_FILE = "config.json"
-
+from trainer.run_files import (
+    BEST_FILE,
+    EVENTS_FILE,
+    LOCK_FILE,
+    MODEL_FILE,
+    STATE_FILE,
+    drop_oldest,
+    kept_file,
+    write_config,
+)
+from trainer.steps import Optimisers, Stepped, introvac_step, vac_step
+from trainer.validation import GRID_FACES, criterion, sample_grid, validate
 
 STOP_IMAGES = 256  # enough to calibrate on when someone waits for the end
+PATIENCE = 10  # steps in a row without an update that make a run a diverged one
 
 
 class DivergedError(RunError):
     """A loss, a weight or an optimiser's moment is no longer finite."""
 
 
-class Control:
-    """What a run is asked to do, from any thread; the run looks at it between steps."""
-
-    def __init__(self) -> None:
-        self._wake = threading.Condition()
-        self._stop = False
-        self._pause = False
-        self._snapshot = False
-
-    def stop(self) -> None:
-        with self._wake:
-            self._stop = True
-            self._wake.notify_all()
-
-    def pause(self) -> None:
-        with self._wake:
-            self._pause = True
-
-    def resume(self) -> None:
-        with self._wake:
-            self._pause = False
-            self._wake.notify_all()
-
-    def snapshot(self) -> None:
-        with self._wake:
-            self._snapshot = True
-            self._wake.notify_all()
-
-    @property
-    def stopping(self) -> bool:
-        return self._stop
-
-    @property
-    def paused(self) -> bool:
-        return self._pause and not self._stop
-
-    def take_snapshot(self) -> bool:
-        """Whether a snapshot was asked for; asking once gives one."""
-        with self._wake:
-            wanted, self._snapshot = self._snapshot, False
-            return wanted
-
-    def wait(self) -> None:
-        """Sleep until something is asked for that a paused run must answer."""
-        with self._wake:
-            self._wake.wait_for(lambda: self._stop or not self._pause or self._snapshot)
-
-
 def _seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
 
 
-def to_batch(images: np.ndarray, where: torch.device) -> Tensor:
-    """uint8 (N, S, S, 3) to float (N, 3, S, S) in [0, 1], channels last in memory."""
-    return torch.from_numpy(images).to(where).permute(0, 3, 1, 2).float().div_(255)
-
-
 class Trainer:
-    """One run in one process.
+    """One run, or one process's part of it.
 
     Args:
         config: the resolved settings; `config.model.attributes` are the selection's.
         selection: images, labels and splits.
-        run: the run directory; made if needed.
+        run: the run directory; made if needed. Processes of one run share it.
         control: requests to pause, stop or take a snapshot.
         resume: go on from the run's resume file.
+        group: the processes that share each batch; None for this one alone.
 
     Raises:
         CheckpointError: `resume` without a resume file that fits the model and the data.
-        ConfigError: the device is not there.
+        ConfigError: the device is not there, or a batch cannot be shared equally.
     """
 
     def __init__(
@@ -122,34 +80,83 @@ class Trainer:
         run: Path,
         control: Control | None = None,
         resume: bool = False,
+        group: Group | None = None,
     ) -> None:
         self.config, self.selection, self.run = config, selection, Path(run)
-        self.control = control or Control()
+        self.control, self.group = control or Control(), group or Group()
         if config.loop.threads:
             torch.set_num_threads(config.loop.threads)
-        self.device = device.resolve(config.loop.device)
+        self.device = device.resolve(config.loop.device, self.group.place.local if self.group.several else 0)
         self.precision = device.precision(self.device, config.loop.precision)
-        torch.manual_seed(_seed(config.loop.seed, 0))
-        self.model = IntroVAC(config.model).to(self.device)
-        self.optimisers = self._optimisers()
         self.batch_size = min(config.optim.batch_size, len(selection.train))
+        rank_part(np.empty(self.batch_size), 0, self.group.place.world)
         self.steps_per_epoch = len(selection.train) // self.batch_size
         whole = self.steps_per_epoch * config.optim.epochs
         self.total_steps = min(whole, config.loop.max_steps) if config.loop.max_steps else whole
+        used = np.concatenate([selection.train, selection.valid])
+        self.feed = Feed(selection.cache, selection.labels, self.device, rows=used)
+        self._build_networks()
         self.step = 0
-        self._saved_step = -1
+        self._saved_step = -1  # of the newest model.safetensors
         self._finished_step = 0  # at which an epoch was last validated and its best model kept
         self.best = math.inf
         self.figures: dict[str, float] = {}
-        self._meter = _Meter(self)
+        self._rate_scale = 1.0  # falls with each rollback
+        self._rollbacks = 0
+        self._lost_in_a_row = 0  # steps without an update
+        self._stopping = False  # agreed by all processes, as opposed to what this one was told
+        self._meter = Meter(self.group)
         self._resumed = resume
         if resume:
-            self._resume(self.run / STATE_FILE)
+            self._resume()
 
-    def _resume(self, state: Path) -> None:
+    # -- networks ---------------------------------------------------------------------------
+
+    def _build_networks(self) -> None:
+        config = self.config
+        torch.manual_seed(_seed(config.loop.seed, 0))
+        model = IntroVAC(config.model).to(self.device)
+        if self.precision.dtype == torch.float64:
+            model.double()
+        self.group.spread_([p.detach() for p in model.parameters()])
+        shown = copy.deepcopy(model).float()
+        if config.loop.sync_norm and self.group.several:
+            if self.device.type != "cuda":
+                raise ConfigError("sync_norm = True: needs CUDA; on other devices use norm = group")
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        self.model = model
+        decay = config.optim.ema_decay
+        self.average = Average(shown, decay) if decay else None
+        # What is validated, shown and saved: the weights in training, their average, or a plain float32 copy.
+        apart = decay or config.loop.sync_norm or self.precision.dtype == torch.float64
+        self.shown = shown if apart else model
+        self.optimisers = self._optimisers()
+
+    def _optimisers(self) -> Optimisers:
+        optim = self.config.optim
+        kinds: dict[str, Any] = {"lr": optim.learning_rate, "weight_decay": optim.weight_decay}
+        if self.device.type in ("cpu", "cuda"):
+            kinds["fused"] = True
+        learners = [*self.model.encoder.parameters(), *self.model.classifier.parameters()]
+        return Optimisers(
+            torch.optim.Adam(learners, **kinds), torch.optim.Adam(self.model.decoder.parameters(), **kinds)
+        )
+
+    def _refresh_shown(self) -> IntroVAC:
+        """The network to validate, show and save, with its weights up to date."""
+        if self.average is None and self.shown is not self.model:
+            self.shown.load_state_dict(self.model.state_dict())
+        self.shown.game_played = self.model.game_played
+        return self.shown
+
+    # -- where a run stands --------------------------------------------------------------------
+
+    def _resume(self) -> None:
+        state = self.run / STATE_FILE
         if not state.exists():
             raise CheckpointError(f"{state}: not there; this run has nothing to resume from")
-        progress = checkpoint.load_state(state, self.model, self.optimisers)
+        average = self.average.model if self.average else None
+        progress = checkpoint.load_state(state, self.model, self.optimisers, average)
         for name, value in self._data_identity().items():
             if progress.get(name, value) != value:
                 raise CheckpointError(
@@ -159,6 +166,7 @@ class Trainer:
         self.step = int(progress["step"])
         self.best = float(progress["best"])
         self.figures = {str(k): float(v) for k, v in progress.get("figures", {}).items()}
+        self._rate_scale = float(progress.get("rate_scale", 1.0))
         self._finished_step = int(progress.get("finished_step", self.step))
         played = self.step > 0 and self._in_game(self.step - 1)
         self.model.game_played = bool(progress.get("game_played", played))
@@ -171,54 +179,6 @@ class Trainer:
             "cache_key": self.selection.cache.key,
         }
 
-    def _optimisers(self) -> Optimisers:
-        optim = self.config.optim
-        kinds: dict[str, Any] = {"lr": optim.learning_rate, "weight_decay": optim.weight_decay}
-        if self.device.type in ("cpu", "cuda"):
-            kinds["fused"] = True
-        learners = [*self.model.encoder.parameters(), *self.model.classifier.parameters()]
-        return Optimisers(
-            torch.optim.Adam(learners, **kinds), torch.optim.Adam(self.model.decoder.parameters(), **kinds)
-        )
-
-    def _in_game(self, step: int) -> bool:
-        first = self.config.game_from_epoch
-        return first is not None and step // self.steps_per_epoch >= first
-
-    def _learning_rate(self, epoch: int) -> float:
-        optim = self.config.optim
-        return optim.learning_rate * optim.lr_factor ** sum(m <= epoch for m in optim.lr_milestones)
-
-    def _order(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng([self.config.loop.seed, 1, epoch])
-        order = rng.permutation(self.selection.train)
-        return order, rng.random(len(order)) < (0.5 if self.config.data.flip else 0.0)
-
-    def _batch(self, indices: np.ndarray, flips: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
-        images = self.selection.cache.batch(indices)
-        if flips is not None and flips.any():
-            images = np.where(flips[:, None, None, None], images[:, :, ::-1], images)
-        labels = torch.from_numpy(self.selection.labels[indices]).to(self.device)
-        return to_batch(images, self.device), labels
-
-    def _noise(self, step: int, rows: int) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator(self.device).manual_seed(_seed(self.config.loop.seed, 2, step))
-        shape = (2, rows, self.config.model.latent_dim)
-        noise = torch.randn(shape, generator=generator, device=self.device)
-        return noise[0], noise[1]
-
-    def _train_step(self, indices: np.ndarray, flips: np.ndarray) -> dict[str, Tensor]:
-        x, labels = self._batch(indices, flips)
-        noise, z_g = self._noise(self.step, len(indices))
-        loss, step_args = self.config.loss, (self.model, self.optimisers, x, labels, noise)
-        if self._in_game(self.step):
-            self.model.game_played = True
-            order = self.config.game.update_order
-            return introvac_step(*step_args, z_g, loss, self.precision, order)
-        return vac_step(*step_args, loss, self.precision)
-
-    # -- what a run says ------------------------------------------------------------------
-
     @property
     def epoch(self) -> int:
         """Whole passes begun, from 1."""
@@ -227,41 +187,62 @@ class Trainer:
     def _at(self) -> dict[str, Any]:
         return {"step": self.step, "epoch": self.epoch}
 
+    def _in_game(self, step: int) -> bool:
+        first = self.config.game_from_epoch
+        return first is not None and step // self.steps_per_epoch >= first
+
+    def _learning_rate(self, epoch: int) -> float:
+        optim = self.config.optim
+        decay = optim.lr_factor ** sum(m <= epoch for m in optim.lr_milestones)
+        return optim.learning_rate * decay * self._rate_scale
+
+    # -- the run ------------------------------------------------------------------------------
+
     def train(self) -> Iterator[events.Event]:
-        """Train, yielding what happens; each event is also appended to the run's `events.jsonl`.
+        """Train, yielding what happens; process 0 also appends each event to the run's `events.jsonl`.
 
         Raises:
-            DivergedError: a loss, a weight or a moment became NaN or infinite; nothing of it is written.
-            DataError, RunError: a checkpoint cannot be written.
+            ConfigError: another process trains in this run directory.
+            DivergedError: losses, weights or moments stay NaN or infinite; nothing of it is written.
+            RunError: no memory, a full disk, or a process of this run that is gone.
+            DataError: a checkpoint cannot be written.
         """
+        if not self.group.main:
+            yield from self._events()
+            return
         for name in ("checkpoints", "samples"):
             files.make_directory(self.run / name)
-        with (self.run / EVENTS_FILE).open("a" if self._resumed else "w", encoding="utf-8") as log:
-            for event in self._events():
+        busy = f"{self.run}: another process is training this run"
+        with (
+            files.held(self.run / LOCK_FILE, busy),
+            (self.run / EVENTS_FILE).open("a" if self._resumed else "w", encoding="utf-8") as log,
+        ):
+            for folder in (self.run, self.run / "checkpoints", self.run / "samples"):
+                files.sweep(folder)
+            write_config(self.run, self.config)  # also of a resumed run: its settings may have changed
+
+            def note(event: events.Event) -> events.Event:
                 log.write(events.to_line(event) + "\n")
                 log.flush()
-                yield event
+                return event
+
+            try:
+                for event in self._events():
+                    yield note(event)
+            except IntroVACError as error:
+                note(events.Failed(**self._at(), text=str(error)))
+                raise
 
     def _events(self) -> Iterator[events.Event]:
-        first = self.config.game_from_epoch
-        yield events.RunStarted(
-            **self._at(),
-            run=str(self.run),
-            device=device.describe(self.device),
-            precision=str(self.precision.dtype).removeprefix("torch."),
-            parameters=sum(p.numel() for p in self.model.parameters()),
-            train_images=len(self.selection.train),
-            valid_images=min(len(self.selection.valid), self.config.loop.valid_images),
-            steps_per_epoch=self.steps_per_epoch,
-            total_steps=self.total_steps,
-            game_from_step=None if first is None else first * self.steps_per_epoch,
-            config=self.config.to_dict(),
-        )
+        yield self._started()
         if self._resumed:
             yield events.Resumed(**self._at())
+        elif self.group.main:
+            self._save_state()  # whatever happens from here on, there is something to go back to
         self.model.train()
         self._meter.restart()
-        while not self.control.stopping:
+        self._saved_at = time.monotonic()
+        while not self._heed()[0]:
             if self._epoch_due:  # now, or when the run was stopped at an epoch's last step
                 yield from self._finish_epoch()
             elif self.step < self.total_steps:
@@ -273,6 +254,31 @@ class Trainer:
         reason = "completed" if self.step >= self.total_steps and not self._epoch_due else "stopped"
         yield events.Finished(**self._at(), reason=reason, model=str(self.run / MODEL_FILE))
 
+    def _started(self) -> events.Event:
+        first = self.config.game_from_epoch
+        where = device.describe(self.device)
+        world = self.group.place.world
+        return events.RunStarted(
+            **self._at(),
+            run=str(self.run),
+            device=f"{world} x {where}" if self.group.several else where,
+            precision=str(self.precision.dtype).removeprefix("torch."),
+            parameters=sum(p.numel() for p in self.model.parameters()),
+            train_images=len(self.selection.train),
+            valid_images=min(len(self.selection.valid), self.config.loop.valid_images),
+            steps_per_epoch=self.steps_per_epoch,
+            total_steps=self.total_steps,
+            game_from_step=None if first is None else first * self.steps_per_epoch,
+            config=self.config.to_dict(),
+        )
+
+    def _heed(self) -> tuple[bool, bool, bool]:
+        """What all processes agree to do: stop, pause, take a snapshot."""
+        wishes = self.group.agree(self.control.stopping, self.control.paused, self.control.take_snapshot())
+        stop, pause, snapshot = wishes
+        self._stopping = self._stopping or stop
+        return self._stopping, pause and not self._stopping, snapshot
+
     @property
     def _epoch_due(self) -> bool:
         """Whether the last epoch is whole (or the run at its end), but not validated."""
@@ -281,70 +287,249 @@ class Trainer:
 
     def _run_epoch(self) -> Iterator[events.Event]:
         epoch, within = divmod(self.step, self.steps_per_epoch)
+        self._set_rate(epoch)
+        if self.step == 0 or (within == 0 and self._in_game(self.step) != self._in_game(self.step - 1)):
+            yield events.PhaseChanged(**self._at(), phase="game" if self._in_game(self.step) else "warm-up")
+        last = min(self.steps_per_epoch, within + self.total_steps - self.step)
+        plan = self._plan(epoch, range(within, last))
+        with closing(self.feed.batches(plan)) as batches:
+            while self.step < self.total_steps:
+                stop, pause, snapshot = self._heed()
+                if pause:
+                    stop = yield from self._pause()
+                if stop:
+                    return
+                if snapshot:
+                    yield from self._save("snapshot")
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                yield from self._take_step(*batch)
+                if self.step % self.config.loop.log_every == 0 and (yield from self._flush()):
+                    return
+                self._save_in_time()
+
+    def _set_rate(self, epoch: int) -> None:
         for optimiser in self.optimisers.both():
             for group in optimiser.param_groups:
                 group["lr"] = self._learning_rate(epoch)
-        if self.step == 0 or (within == 0 and self._in_game(self.step) != self._in_game(self.step - 1)):
-            yield events.PhaseChanged(**self._at(), phase="game" if self._in_game(self.step) else "warm-up")
-        order, flips = self._order(epoch)
-        for start in range(within * self.batch_size, self.steps_per_epoch * self.batch_size, self.batch_size):
-            if self.control.stopping or self.step >= self.total_steps:
-                break
-            if self.control.paused:
-                yield from self._pause()
-                if self.control.stopping:
-                    break
-            if self.control.take_snapshot():
-                yield from self._save("snapshot")
-            stop = start + self.batch_size
-            self._meter.add(self._train_step(order[start:stop], flips[start:stop]))
-            self.step += 1
-            if self.step % self.config.loop.log_every == 0:
-                yield from self._flush()
 
-    def _flush(self) -> Iterator[events.Event]:
-        """Losses that were not yet told."""
-        if self._meter.count:
-            yield self._meter.event()
+    def _plan(self, epoch: int, steps: range) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Indices and mirroring of this process's part of each batch."""
+        data, seed = self.config.data, self.config.loop.seed
+        order, flips = epoch_order(self.selection.train, seed, epoch, data.shuffle_block, data.flip)
+        for step in steps:
+            rows = slice(step * self.batch_size, (step + 1) * self.batch_size)
+            yield self._mine(order[rows]), self._mine(flips[rows])
 
-    def _pause(self) -> Iterator[events.Event]:
+    def _mine(self, rows: Any) -> Any:
+        return rank_part(rows, self.group.place.rank, self.group.place.world)
+
+    def _take_step(self, x: Tensor, labels: Tensor) -> Iterator[events.Event]:
+        """One step, counted; an event and an error where it does not fit in memory."""
+        try:
+            stepped = self._train_step(x, labels)
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
+                raise
+            stepped = None
+        if stepped is None:  # out here nothing holds on to the step's tensors
+            fits = self._fitting(x, labels)
+            size = self.config.optim.batch_size
+            yield events.OutOfMemory(**self._at(), batch_size=size, fits=fits)
+            hint = f"batch_size = {fits} fits (tried)" if fits else "no smaller batch fits either"
+            raise RunError(
+                f"out of memory with batch_size = {size} on {device.describe(self.device)}: {hint}. "
+                "Start a new run with a smaller batch_size, image_size or channels"
+            )
+        self._meter.add(stepped)
+        self.step += 1
+        if self.average is not None:
+            self.average.follow(self.model, self.step, stepped.finite)
+
+    def _train_step(self, x: Tensor, labels: Tensor) -> Stepped:
+        dtype = torch.promote_types(self.precision.dtype, torch.float32)
+        noise, z_g = self._noise(self.step, len(x)).to(dtype)
+        game = self._in_game(self.step)
+        self.model.game_played |= game
+        return self._step(self.optimisers, x.to(dtype), labels, noise, z_g, game)
+
+    def _step(
+        self, optimisers: Any, x: Tensor, labels: Tensor, noise: Tensor, z_g: Tensor, game: bool
+    ) -> Stepped:
+        loss, reduce = self.config.loss, self.group.mean_ if self.group.several else None
+        common = (self.model, optimisers, x, labels, noise)
+        if game:
+            order = self.config.game.update_order
+            return introvac_step(*common, z_g, loss, self.precision, order, reduce)
+        return vac_step(*common, loss, self.precision, reduce)
+
+    def _noise(self, step: int, rows: int) -> Tensor:
+        """(2, rows, d): this process's part of what the step needs, whatever the number of processes."""
+        generator = torch.Generator(self.device).manual_seed(_seed(self.config.loop.seed, 2, step))
+        shape = (2, rows * self.group.place.world, self.config.model.latent_dim)
+        noise = torch.randn(shape, generator=generator, device=self.device)
+        first = rows * self.group.place.rank
+        return noise[:, first : first + rows]
+
+    def _fitting(self, x: Tensor, labels: Tensor) -> int | None:
+        """The largest half, quarter, ... of the batch whose step fits; weights stay as they are."""
+        if self.group.several:
+            return None  # the others wait in the midst of their step
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        for shift in itertools.count(1):
+            rows = len(x) >> shift
+            if rows < 2:
+                return None
+            try:
+                noise = torch.zeros(rows, self.config.model.latent_dim, dtype=x.dtype, device=x.device)
+                pretence = Optimisers(_Still(), _Still())  # type: ignore[arg-type]
+                self._step(pretence, x[:rows], labels[:rows], noise, noise, game=self.config.game.enabled)
+                return rows
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+        return None
+
+    def _pause(self) -> Generator[events.Event, None, bool]:
+        """Wait; gives whether to stop."""
         yield from self._save("last")
         yield events.Paused(**self._at())
-        while self.control.paused:
-            self.control.wait()
-            if self.control.take_snapshot():
+        stop, pause, snapshot = self._stopping, True, False
+        while pause and not stop:
+            if self.group.main:  # the others wait for its word
+                self.control.wait()
+            stop, pause, snapshot = self._heed()
+            if snapshot:
                 yield from self._save("snapshot")
         self._meter.restart()
-        if not self.control.stopping:
+        if not stop:
             yield events.Continued(**self._at())
+        return stop
+
+    # -- what losses say ------------------------------------------------------------------------
+
+    def _flush(self) -> Generator[events.Event, None, bool]:
+        """Losses that were not yet told; gives whether the run went back to its last checkpoint."""
+        reading = self._meter.read()
+        if reading is None:
+            return False
+        if reading.losses:
+            yield self._losses(reading)
+        lost = self._lost_in_a_row
+        self._lost_in_a_row = lost + reading.skipped if reading.skipped == reading.steps else 0
+        if not reading.skipped:
+            return False
+        culprit = reading.culprits[0] if reading.culprits else "a gradient"
+        if self._lost_in_a_row >= PATIENCE:
+            yield from self._diverge(culprit)
+            return True
+        yield events.Notice(
+            **self._at(),
+            level="warning",
+            text=f"{reading.skipped} of the last {reading.steps} steps changed nothing: "
+            f"{culprit} was not a finite number",
+        )
+        return False
+
+    def _losses(self, reading: Reading) -> events.Event:
+        per_step = reading.seconds / reading.steps
+        return events.StepLosses(
+            **self._at(),
+            losses=reading.losses,
+            images_per_second=self.batch_size / per_step if per_step > 0 else 0.0,
+            seconds_left=self._seconds_left(per_step),
+            learning_rate=self._learning_rate((self.step - 1) // self.steps_per_epoch),
+            memory_bytes=_memory(self.device),
+        )
+
+    def _seconds_left(self, per_step: float) -> float:
+        """Steps still to come at today's pace; a step of the game costs about 3.3 warm-up steps."""
+        first = self.config.game_from_epoch
+        starts = self.total_steps if first is None else min(first * self.steps_per_epoch, self.total_steps)
+        if self.step > starts:
+            return (self.total_steps - self.step) * per_step
+        return (starts - self.step + 3.3 * (self.total_steps - starts)) * per_step
+
+    def _diverge(self, culprit: str) -> Iterator[events.Event]:
+        """Go back to the last checkpoint with half the step size, as often as the settings allow."""
+        if self._rollbacks >= self.config.loop.rollbacks:
+            rate = self._learning_rate(self.step // self.steps_per_epoch)
+            yield events.Diverged(**self._at(), loss=culprit, action="stopped", learning_rate=rate)
+            raise self.diverged(f"{culprit} is no longer a finite number")
+        at = self._at()
+        self.group.agree(False)  # nobody reads while process 0 may still write
+        self._resume()
+        self._rollbacks += 1
+        self._lost_in_a_row = 0
+        self._rate_scale *= 0.5**self._rollbacks
+        rate = self._learning_rate(self.step // self.steps_per_epoch)
+        self._meter.restart()
+        yield events.Diverged(**at, loss=culprit, action="rolled back", learning_rate=rate)
+        yield events.Resumed(**self._at())
+
+    def diverged(self, what: str) -> DivergedError:
+        """The error that says so, and what can be done."""
+        return DivergedError(
+            f"{what} by step {self.step}; the last good checkpoint is kept in {self.run}. Resume with a "
+            "lower learning_rate, with precision = fp32, or with rollbacks = 3 to have that done by itself"
+        )
+
+    def _check_weights(self) -> None:
+        """One look at all weights and moments; one host sync.
+
+        Raises:
+            DivergedError: a value is not finite.
+        """
+        named = [(name, p.detach()) for name, p in self.model.named_parameters()]
+        owners: dict[Tensor, str] = {p: name for name, p in self.model.named_parameters()}
+        for optimiser in self.optimisers.both():
+            for p, slots in optimiser.state.items():
+                named += [(f"{slot} of {owners[p]}", slots[slot]) for slot in ("exp_avg", "exp_avg_sq")]
+        if bad := checkpoint.first_not_finite(named):
+            raise self.diverged(f"{bad} is no longer finite")
+
+    # -- checkpoints ------------------------------------------------------------------------------
 
     def _finish_epoch(self) -> Iterator[events.Event]:
         """Validate, draw samples, keep what is best; a stop before that leaves it to the resumed run."""
+        if (yield from self._flush()):
+            return
+        judged = False
+        if not self.group.same([p.detach() for p in self.model.parameters()]):
+            raise RunError(
+                f"the processes of {self.run} no longer hold the same weights by step {self.step}; the last "
+                "checkpoint is kept. Resume with --resume; if that repeats, a device computes wrongly"
+            )
+        if self.group.main:
+            self._check_weights()
+            for _ in self._calibrate(least=0):
+                pass
+            if figures := self._validate():
+                self.figures, judged = figures, True
+                yield from self._keep_epoch()
+        if self.group.agree(judged)[0]:  # the others wait here for process 0
+            self._finished_step = self._saved_step = self.step
+        self.model.train()
+        self._meter.restart()
+
+    def _keep_epoch(self) -> Iterator[events.Event]:
         loop = self.config.loop
         done = self.step // self.steps_per_epoch
-        yield from self._flush()
-        self._check_weights()
-        for _ in self._calibrate(least=0):
-            pass
-        figures = self._validate()
-        if figures is None:
-            self.model.train()
-            return
-        self.figures = figures
         yield events.Validated(**self._at(), figures=self.figures)
         if done % loop.samples_every == 0 or self.step >= self.total_steps:
             yield self._write_samples()
-        if self.figures[loop.best_by] < self.best:
-            self.best = self.figures[loop.best_by]
+        score = criterion(self.figures, loop.best_by)
+        if score < self.best:
+            self.best = score
             yield self._save_model_as(BEST_FILE, "best")
         if loop.keep_every and done % loop.keep_every == 0:
-            yield self._save_model_as(Path("checkpoints") / f"epoch-{done:04d}.safetensors", "kept")
+            yield self._save_model_as(kept_file(done), "kept")
+            drop_oldest(self.run, loop.keep_count)
         self._finished_step = self.step
         self._save_state()
         yield self._save_model_as(Path(MODEL_FILE), "last")
-        self._saved_step = self.step
-        self.model.train()
-        self._meter.restart()
 
     def _calibrate(self, least: int) -> Iterator[int]:
         """Recalibrate on real images, yielding how many; a stop ends it once `least` were seen."""
@@ -360,16 +545,19 @@ class Trainer:
             for part in parts:
                 if self.control.stopping and seen >= least:
                     return
-                yield self._batch(part)[0]
+                yield self.feed.batch(part)[0]
 
-        steps = recalibration(self.model, batches(), generator)
+        steps = recalibration(self._refresh_shown(), batches(), generator)
         going = True
         while going:
-            with self.precision.cast():  # not around the yield: whoever listens computes as it likes
+            with self._cast():  # not around the yield: whoever listens computes as it likes
                 going = next(steps, _END) is not _END
             if going:
                 seen += size
                 yield seen
+
+    def _cast(self) -> Any:
+        return nullcontext() if self.precision.dtype == torch.float64 else self.precision.cast()
 
     def _validate(self) -> dict[str, float] | None:
         """The figures; None when a stop came before they were whole."""
@@ -379,20 +567,20 @@ class Trainer:
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
             nonlocal whole
             for i in range(0, len(indices), 64):
-                yield self._batch(indices[i : i + 64])
+                yield self.feed.batch(indices[i : i + 64])
                 if self.control.stopping:
                     return
             whole = True
 
         if self.control.stopping:
             return None
-        figures = validate(self.model, batches(), self.config, self.precision)
+        figures = validate(self.shown, batches(), self.config, self.precision)
         return figures if whole else None
 
     def _write_samples(self) -> events.Event:
-        x, labels = self._batch(self.selection.valid[:GRID_FACES])
+        x, labels = self.feed.batch(self.selection.valid[:GRID_FACES])
         generator = torch.Generator(self.device).manual_seed(_seed(self.config.loop.seed, 5))
-        rows = sample_grid(self.model, x, labels, self.config.loop.edit_delta, generator)
+        rows = sample_grid(self.shown, x, labels, self.config.loop.edit_delta, generator)
         path = Path("samples") / f"step-{self.step:08d}.png"
         style = grid.GridStyle(padding=0, labels=False)
         picture = grid.compose([list(row) for row in rows.values()], style)
@@ -415,32 +603,16 @@ class Trainer:
             figures=self.figures,
         )
 
-    def _check_weights(self) -> None:
-        """One look at all weights and moments; one host sync.
-
-        Raises:
-            DivergedError: a value is not finite.
-        """
-        named = [(name, p.detach()) for name, p in self.model.named_parameters()]
-        owners: dict[Tensor, str] = {p: name for name, p in self.model.named_parameters()}
-        for optimiser in self.optimisers.both():
-            for p, slots in optimiser.state.items():
-                named += [(f"{slot} of {owners[p]}", slots[slot]) for slot in ("exp_avg", "exp_avg_sq")]
-        if bad := _first_not_finite(named):
-            raise self.diverged(f"{bad} is no longer finite")
-
-    def diverged(self, what: str) -> DivergedError:
-        """The error that says so, and what can be done."""
-        hint = f"nothing was saved in {self.run} yet. Start again"
-        if (self.run / STATE_FILE).exists():
-            hint = f"the last good checkpoint is kept in {self.run}. Resume"
-        return DivergedError(
-            f"{what} by step {self.step}; {hint} with a lower learning_rate, or with precision = fp32"
-        )
-
     def _save(self, kind: str) -> Iterator[events.Event]:
         """Resume file, then a calibrated `model.safetensors`, which the studio may open at any time."""
         yield from self._flush()
+        if self.group.main:
+            yield from self._save_whole(kind)
+        self._saved_step = self.step
+        self.model.train()
+        self._meter.restart()
+
+    def _save_whole(self, kind: str) -> Iterator[events.Event]:
         self._check_weights()
         total = min(STOP_IMAGES, self.config.loop.calibration_images, len(self.selection.train))
         if self.control.stopping:
@@ -449,11 +621,13 @@ class Trainer:
         for seen in self._calibrate(least=STOP_IMAGES):
             if self.control.stopping:
                 yield events.Progress(**self._at(), what="saving", done=min(seen, total), total=total)
-        saved = self._save_model_as(Path(MODEL_FILE), kind)
-        self._saved_step = self.step
-        self.model.train()
-        self._meter.restart()
-        yield saved
+        yield self._save_model_as(Path(MODEL_FILE), kind)
+
+    def _save_in_time(self) -> None:
+        """The resume file, when the last one is too old; epochs can be long."""
+        if self.group.main and time.monotonic() - self._saved_at >= 60 * self.config.loop.save_minutes:
+            self._check_weights()
+            self._save_state()
 
     def _save_state(self) -> None:
         progress = self._data_identity() | {
@@ -461,95 +635,37 @@ class Trainer:
             "best": self.best,
             "figures": self.figures,
             "finished_step": self._finished_step,
+            "rate_scale": self._rate_scale,
             "game_played": self.model.game_played,
         }
-        checkpoint.save_state(self.run / STATE_FILE, self.model, self.optimisers, progress)
+        average = self.average.model if self.average else None
+        checkpoint.save_state(self.run / STATE_FILE, self.model, self.optimisers, progress, average)
+        self._saved_at = time.monotonic()
 
     def _save_model_as(self, name: Path, kind: str) -> events.Event:
-        if bad := _first_not_finite(self.model.state_dict().items()):  # statistics, too
+        if bad := checkpoint.first_not_finite(self.shown.state_dict().items()):  # statistics, too
             raise self.diverged(f"{bad} is no longer finite")
-        checkpoint.save_model(self.run / name, self.model, self._card())
+        checkpoint.save_model(self.run / name, self.shown, self._card())
         return events.CheckpointSaved(**self._at(), kind=kind, model=str(self.run / name))
 
 
 _END = object()
 
 
-def _first_not_finite(named: Iterable[tuple[str, Tensor]]) -> str | None:
-    """The name of the first tensor that holds NaN or infinity, found with one host sync."""
-    floating = [(name, t) for name, t in named if t.is_floating_point()]
-    finite = torch.stack([t.isfinite().all() for _, t in floating]).tolist()
-    return next((name for (name, _), good in zip(floating, finite, strict=True) if not good), None)
+class _Still:
+    """An optimiser that changes nothing."""
+
+    def zero_grad(self, set_to_none: bool = True) -> None: ...
+    def step(self) -> None: ...
 
 
-class _Meter:
-    """Sums losses on the device from one event to the next, across epochs; one host sync per event."""
-
-    def __init__(self, trainer: Trainer) -> None:
-        self.trainer = trainer
-        self.sums: dict[str, Tensor] = {}
-        self.count = 0
-        self.since = time.perf_counter()
-
-    def restart(self) -> None:
-        self.sums, self.count, self.since = {}, 0, time.perf_counter()
-
-    def add(self, losses: dict[str, Tensor]) -> None:
-        for name, value in losses.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
-        self.count += 1
-
-    def event(self) -> events.StepLosses:
-        """The means since the last one.
-
-        Raises:
-            DivergedError: one of them is not finite.
-        """
-        t = self.trainer
-        values = torch.stack([v.float() for v in self.sums.values()]).div(max(self.count, 1)).tolist()
-        losses = dict(zip(self.sums, values, strict=True))
-        for name, value in losses.items():
-            if not math.isfinite(value):
-                raise t.diverged(f"the loss {name!r} became {value}")
-        seconds = time.perf_counter() - self.since
-        rate = self.count * t.batch_size / seconds if seconds > 0 else 0.0
-        event = events.StepLosses(
-            **t._at(),
-            losses=losses,
-            images_per_second=rate,
-            seconds_left=self._seconds_left(seconds / max(self.count, 1)),
-            learning_rate=t._learning_rate((t.step - 1) // t.steps_per_epoch),
-            memory_bytes=_memory(t.device),
-        )
-        self.restart()
-        return event
-
-    def _seconds_left(self, per_step: float) -> float:
-        """Steps still to come at today's pace; a step of the game costs about 3.3 warm-up steps."""
-        t = self.trainer
-        first = t.config.game_from_epoch
-        game_starts = t.total_steps if first is None else min(first * t.steps_per_epoch, t.total_steps)
-        if t.step > game_starts:
-            return (t.total_steps - t.step) * per_step
-        return (game_starts - t.step + 3.3 * (t.total_steps - game_starts)) * per_step
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return any(text in str(error) for text in ("allocate memory", "not enough memory", "out of memory"))
 
 
 def _memory(where: torch.device) -> int:
     if where.type == "cuda":
         return torch.cuda.max_memory_reserved(where)
     return psutil.Process().memory_info().rss
-
-
-def write_config(run: Path, config: TrainConfig) -> None:
-    """`config.json` of a run directory."""
-    files.make_directory(run)
-    files.write_text(run / CONFIG_FILE, json.dumps(config.to_dict(), indent=2) + "\n")
-
-
-def read_events(path: Path) -> Iterator[events.Event]:
-    """The events of a run so far; a last line that is still being written is left out."""
-    with suppress(FileNotFoundError), path.open(encoding="utf-8") as log:
-        for line in log:
-            if line.endswith("\n"):
-                with suppress(events.EventFormatError):
-                    yield events.from_line(line)

@@ -20,11 +20,23 @@ def _full(t: Tensor) -> Tensor:
     return t.float() if t.dtype in (torch.bfloat16, torch.float16) else t
 
 
+class _BatchNorm(nn.BatchNorm2d):
+    """Batch statistics in training, without the running averages of all the batches, real and fake, that
+    pass: those describe none of them (fidelity, point 14). `recalibration` takes the running statistics."""
+
+    calibrating = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and not self.calibrating:
+            return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
+        return super().forward(x)
+
+
 def _norm(kind: str, channels: int) -> nn.Module:
     if kind == "group":
         groups = next(g for g in (32, 16, 8, 4, 2, 1) if (channels % g == 0 and channels // g >= 2) or g == 1)
         return nn.GroupNorm(groups, channels)
-    return nn.BatchNorm2d(channels)
+    return _BatchNorm(channels, momentum=None)  # running statistics are plain means over batches
 
 
 class _AvgPool2(torch.autograd.Function):
@@ -199,8 +211,8 @@ class IntroVAC(nn.Module):
         return self.decoder(self.encoder(x)[0])
 
 
-def _norms(module: nn.Module) -> list[nn.BatchNorm2d]:
-    return [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
+def _norms(module: nn.Module) -> list[_BatchNorm]:
+    return [m for m in module.modules() if isinstance(m, _BatchNorm)]
 
 
 def recalibrate(model: IntroVAC, batches: Iterable[Tensor], generator: torch.Generator | None = None) -> None:
@@ -215,8 +227,8 @@ def recalibration(
 ) -> Iterator[None]:
     """Take BatchNorm's running statistics from real images, with the weights as they are.
 
-    In training, real, reconstructed and generated batches each pass with their own statistics;
-    running averages over all three describe none of them (fidelity, point 14). Here the encoder
+    In training, real, reconstructed and generated batches each pass with their own statistics,
+    which leave no trace (fidelity, point 14). Here the encoder
     sees real images, and the decoder, which has to serve both, batches of which two thirds are
     sampled codes z ~ q(z|x) of them and one third draws from the prior; each statistic becomes the
     plain mean over these batches. docs/method.md has what other shares give.
@@ -233,10 +245,9 @@ def recalibration(
     if not norms:
         model.eval()
         return
-    momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # cumulative mean
+        norm.calibrating = True
     model.train()
     try:
         for x in batches:
@@ -248,6 +259,6 @@ def recalibration(
             model.decoder(codes)
             yield
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        for norm in norms:
+            norm.calibrating = False
         model.eval()

@@ -72,6 +72,14 @@ def validate(
     return figures
 
 
+def criterion(figures: dict[str, float], by: str) -> float:
+    """What the best model has least of: a loss, or minus the mean of `accuracy.*` or `edit.*`."""
+    if by in figures:
+        return figures[by]
+    shares = [value for name, value in figures.items() if name.startswith(f"{by}.")]
+    return -sum(shares) / len(shares)
+
+
 @torch.inference_mode()
 def sample_grid(
     model: IntroVAC, x: Tensor, labels: Tensor, delta: float, generator: torch.Generator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,14 @@ from PIL import Image
 import trainer
 from trainer import checkpoint, events, loop
 from trainer.config import TrainConfig, with_settings
+from trainer.control import Control
 from trainer.data.cache import open_data
 from trainer.data.select import Selection, select
-from trainer.errors import CheckpointError
-from trainer.loop import STATE_FILE, Control, DivergedError, Trainer, read_events, to_batch, write_config
+from trainer.errors import CheckpointError, ConfigError, RunError
+from trainer.feed import to_floats
+from trainer.loop import DivergedError, Trainer
 from trainer.models import IntroVAC
+from trainer.run_files import STATE_FILE, read_events, write_config
 from trainer.steps import Optimisers, Precision, vac_step
 from trainer.validation import validate
 
@@ -73,23 +77,26 @@ def test_that_learning_rate_falls_at_the_milestone_and_in_the_game(
     assert rates[-1] == tiny_config.optim.lr_factor * rates[0]
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.99])
 def test_that_stopping_and_resuming_gives_bit_identical_weights(
-    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path, decay: float
 ) -> None:
-    whole = Trainer(tiny_config, images, tmp_path / "whole")
+    config = with_settings(tiny_config, {"ema_decay": decay})
+    whole = Trainer(config, images, tmp_path / "whole")
     list(whole.train())
 
     control = Control()
-    first = Trainer(tiny_config, images, tmp_path / "parts", control)
+    first = Trainer(config, images, tmp_path / "parts", control)
     for event in first.train():
         if isinstance(event, events.StepLosses) and event.step == 13:  # within an epoch of the game
             control.stop()
     assert first.step == 13
-    second = Trainer(tiny_config, images, tmp_path / "parts", resume=True)
+    second = Trainer(config, images, tmp_path / "parts", resume=True)
     said = list(second.train())
     assert of(events.Resumed, said)[0].step == 13
-    a, b = weights(whole.model), weights(second.model)
-    assert all(torch.equal(a[k], b[k]) for k in a)
+    for a, b in ((whole.model, second.model), (whole.shown, second.shown)):
+        a, b = weights(a), weights(b)
+        assert all(torch.equal(a[k], b[k]) for k in a)
 
 
 def test_that_a_paused_run_waits_and_goes_on(
@@ -158,24 +165,92 @@ def test_that_a_damaged_resume_file_is_refused(
         Trainer(config, images, tmp_path, resume=True)
 
 
-def test_that_a_diverged_loss_ends_the_run_and_is_named(
+def spoilt(run: Trainer, steps: set[int]) -> None:
+    """Let the images of some steps, counted from 1 and as often as they are read, be NaN."""
+    batches = run.feed.batches
+
+    def spoil(plan):
+        for x, labels in batches(plan):
+            yield (x * float("nan") if run.step + 1 in steps else x), labels
+
+    run.feed.batches = spoil
+
+
+def everything(run: Trainer) -> list[torch.Tensor]:
+    """Weights, moments and averages."""
+    tensors = [*run.model.state_dict().values(), *run.shown.state_dict().values()]
+    for optimiser in run.optimisers.both():
+        tensors += [slot for slots in optimiser.state.values() for slot in slots.values()]
+    return [t.detach().clone() for t in tensors]
+
+
+@pytest.mark.parametrize("step", [3, 13])  # in the warm-up and in the game
+def test_that_a_step_with_nan_changes_nothing_and_is_told(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path, step: int
+) -> None:
+    run = Trainer(with_settings(tiny_config, {"ema_decay": 0.99, "max_steps": step + 2}), images, tmp_path)
+    spoilt(run, {step})
+    said, before, after = [], [], []
+    for event in run.train():
+        said.append(event)
+        if isinstance(event, events.StepLosses) and event.step == step - 1:
+            before = everything(run)
+        if isinstance(event, events.Notice):
+            after = everything(run)
+    (notice,) = of(events.Notice, said)
+    assert notice.step == step and notice.level == "warning" and "reconstruction" in notice.text
+    assert before and all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    told = {e.step: e for e in of(events.StepLosses, said)}
+    assert "reconstruction" not in told.get(step, events.StepLosses).__dict__.get("losses", {})
+    assert np.isfinite(list(told[step + 2].losses.values())).all()
+    assert said[-1].reason == "completed"
+
+
+def test_that_a_run_whose_losses_stay_nan_ends_and_keeps_its_last_checkpoint(
     tiny_config: TrainConfig, images: Selection, tmp_path: Path
 ) -> None:
-    run = Trainer(tiny_config, images, tmp_path)
-    with torch.no_grad():
-        run.model.decoder.predict.bias.fill_(float("nan"))
-    with pytest.raises(DivergedError, match=r"reconstruction.*nothing was saved"):
-        list(run.train())
+    """Steps 12 of 9 an epoch and on; the checkpoint is that of step 9."""
+    run = Trainer(with_settings(tiny_config, {"log_every": 4}), images, tmp_path)
+    spoilt(run, set(range(12, 1000)))
+    said = []
+    with pytest.raises(DivergedError, match=r"reconstruction.*last good checkpoint.*lower learning_rate"):
+        for event in run.train():
+            said.append(event)
+    (diverged,) = of(events.Diverged, said)
+    assert (diverged.loss, diverged.action) == ("reconstruction", "stopped")
+    logged = list(read_events(tmp_path / "events.jsonl"))
+    assert isinstance(logged[-1], events.Failed) and "reconstruction" in logged[-1].text
+    resumed = Trainer(tiny_config, images, tmp_path, resume=True)
+    assert 9 <= resumed.step < 27
+    assert list(resumed.train())[-1].reason == "completed"
 
 
-@pytest.mark.parametrize("where", ["weight", "moment", "loss"])
+def test_that_a_diverged_run_can_go_back_and_step_more_gently(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    run = Trainer(with_settings(tiny_config, {"rollbacks": 1, "lr_milestones": ()}), images, tmp_path)
+    spoilt(run, set(range(10, 1000)))
+    said, rate = [], run.config.optim.learning_rate
+    for event in run.train():
+        said.append(event)
+        if isinstance(event, events.Diverged):
+            del run.feed.batches  # whatever it was has gone
+    (diverged,) = of(events.Diverged, said)
+    assert diverged.action == "rolled back" and diverged.learning_rate == rate / 2
+    (resumed,) = of(events.Resumed, said)
+    assert resumed.step < diverged.step
+    assert [e.learning_rate for e in of(events.StepLosses, said)][-1] == rate / 2
+    assert said[-1].reason == "completed"
+    again = Trainer(with_settings(run.config, {"epochs": 4}), images, tmp_path, resume=True)
+    assert of(events.StepLosses, list(again.train()))[0].learning_rate == rate / 2
+
+
+@pytest.mark.parametrize("where", ["weight", "moment"])
 def test_that_nothing_that_diverged_is_written(
     tiny_config: TrainConfig, images: Selection, tmp_path: Path, where: str
 ) -> None:
-    """After step 16 of 9 an epoch, so that two steps go by before anybody looks at their losses."""
-    config = with_settings(tiny_config, {"log_every": 4})
     control = Control()
-    run = Trainer(config, images, tmp_path, control)
+    run = Trainer(tiny_config, images, tmp_path, control)
     files = [tmp_path / STATE_FILE, tmp_path / "model.safetensors"]
     before: list[bytes] = []
     with pytest.raises(DivergedError, match=r"last good checkpoint"):
@@ -184,15 +259,93 @@ def test_that_nothing_that_diverged_is_written(
                 continue
             before = [path.read_bytes() for path in files]
             weight = run.model.decoder.predict.weight
-            if where == "loss":
-                run.selection = replace(images, labels=images.labels * float("nan"))
-            elif where == "weight":
+            if where == "weight":
                 weight.data[0, 0, 0, 0] = float("nan")
-                control.stop()
             else:
                 run.optimisers.decoder.state[weight]["exp_avg_sq"][0, 0, 0, 0] = float("inf")
-                control.stop()
+            control.stop()
     assert before == [path.read_bytes() for path in files]
+
+
+def test_that_want_of_memory_names_a_batch_size_that_fits(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = loop.vac_step
+
+    def short(model, optimisers, x, *rest):
+        if len(x) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(model, optimisers, x, *rest)
+
+    monkeypatch.setattr(loop, "vac_step", short)
+    config = with_settings(tiny_config, {"enabled": False})
+    run = Trainer(config, images, tmp_path)
+    before, said = weights(run.model), []
+    with pytest.raises(RunError, match=r"batch_size = 8 .*batch_size = 4 fits"):
+        for event in run.train():
+            said.append(event)
+    (told,) = of(events.OutOfMemory, said)
+    assert (told.batch_size, told.fits) == (8, 4)
+    after = weights(run.model)
+    assert all(torch.equal(before[k], after[k]) for k in before)
+
+
+def test_that_the_average_of_the_weights_is_what_is_saved(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    config = with_settings(tiny_config, {"ema_decay": 0.5, "epochs": 1, "warmup_epochs": 0})
+    run = Trainer(config, images, tmp_path)
+    expected = weights(run.model)
+    for event in run.train():
+        if isinstance(event, events.StepLosses):
+            decay = min(0.5, (1 + event.step) / (10 + event.step))
+            now = weights(run.model)
+            expected = {k: decay * v + (1 - decay) * now[k] for k, v in expected.items()}
+    saved = weights(trainer.load(tmp_path / "model.safetensors"))
+    for name, value in expected.items():
+        torch.testing.assert_close(saved[name], value, rtol=1e-4, atol=1e-6)
+    assert any(not torch.equal(saved[name], value) for name, value in weights(run.model).items())
+
+
+def test_that_old_kept_models_make_room(tiny_config: TrainConfig, images: Selection, tmp_path: Path) -> None:
+    config = with_settings(tiny_config, {"keep_every": 1, "keep_count": 2})
+    list(Trainer(config, images, tmp_path).train())
+    kept = sorted(path.name for path in (tmp_path / "checkpoints").glob("epoch-*"))
+    assert kept == ["epoch-000002.safetensors", "epoch-000003.safetensors"]
+
+
+def test_that_the_best_model_is_the_one_that_the_setting_asks_for(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    run = Trainer(with_settings(tiny_config, {"best_by": "accuracy"}), images, tmp_path)
+    said = of(events.Validated, list(run.train()))
+    means = [np.mean([v for k, v in e.figures.items() if k.startswith("accuracy.")]) for e in said]
+    assert checkpoint.read_card(tmp_path / "checkpoints/best.safetensors").step == said[np.argmax(means)].step
+
+
+def test_that_progress_is_saved_within_a_long_epoch(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 10**6, 400))  # seconds: every look at the clock is 400 later
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
+    at = set()
+    for event in Trainer(tiny_config, images, tmp_path).train():
+        if isinstance(event, events.StepLosses) and event.step < 9:
+            at.add(checkpoint.read_header(tmp_path / STATE_FILE)["progress"]["step"])
+    assert {0, 2, 4} <= at
+
+
+def test_that_two_processes_cannot_train_one_run(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    first = Trainer(tiny_config, images, tmp_path).train()
+    next(first)
+    written = (tmp_path / "events.jsonl").read_bytes()
+    with pytest.raises(ConfigError, match="another process"):
+        next(Trainer(tiny_config, images, tmp_path).train())
+    assert (tmp_path / "events.jsonl").read_bytes() == written
+    first.close()
+    assert isinstance(next(Trainer(tiny_config, images, tmp_path).train()), events.RunStarted)
 
 
 def test_that_losses_are_means_since_the_last_event_and_none_is_lost(
@@ -272,7 +425,9 @@ def test_that_an_epoch_cut_short_at_its_end_is_finished_on_resume(
 def test_that_the_best_model_is_there_before_the_progress_that_counts_it(
     tiny_config: TrainConfig, images: Selection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dies(*args: object) -> None:
+    def dies(path: Path, model: object, optimisers: object, progress: dict, *rest: object) -> None:
+        if progress["best"] == np.inf:
+            return
         assert (tmp_path / "checkpoints/best.safetensors").exists()
         raise KeyboardInterrupt
 
@@ -306,7 +461,7 @@ def test_that_validation_measures_the_loss_of_training(
     values = {"reconstruction": pixels, "bce_reduction": reduction}
     loss = with_settings(tiny_config, values)
     model = trainer.load(tiny_model)
-    x = to_batch(images.cache.batch(images.valid), torch.device("cpu"))
+    x = to_floats(torch.from_numpy(images.cache.batch(images.valid)))
     labels = torch.from_numpy(images.labels[images.valid])
     figures = validate(model, [(x[:3], labels[:3]), (x[3:], labels[3:])], loss, Precision("cpu"))
     still = Optimisers(
@@ -314,7 +469,7 @@ def test_that_validation_measures_the_loss_of_training(
         torch.optim.SGD(model.decoder.parameters(), lr=0.0),
     )
     noise = torch.zeros(len(x), model.config.latent_dim)
-    step = vac_step(model, still, x, labels, noise, loss.loss, Precision("cpu"))
+    step = vac_step(model, still, x, labels, noise, loss.loss, Precision("cpu")).losses
     for name in ("vac", "kl", "classification"):
         assert figures[name] == pytest.approx(float(step[name]), rel=1e-4)
     with torch.no_grad():
@@ -354,7 +509,7 @@ def test_that_reconstructions_are_as_good_in_evaluation_as_in_training(
     """Fidelity, point 14."""
     model, twin = trained(with_settings(tiny_config, GAME), images, tmp_path)
     rows = np.concatenate([images.train, images.valid])[:64]
-    x = to_batch(images.cache.batch(rows), torch.device("cpu"))
+    x = to_floats(torch.from_numpy(images.cache.batch(rows)))
     with torch.no_grad():
         l1_eval = (model.reconstruct(x) - x).abs().mean()
         l1_batch = (twin.reconstruct(x) - x).abs().mean()
@@ -372,7 +527,7 @@ def test_that_prior_samples_are_about_as_good_in_evaluation_as_in_training(
     steps on 96 faces, 1.0 to 1.2 at b_reg = 20, and 1.0 at 60. At 20 they must agree within a factor of 2.
     """
     model, twin = trained(with_settings(tiny_config, GAME | {"beta_reg": 20.0}), images, tmp_path)
-    real = features(to_batch(images.cache.batch(np.arange(96)), torch.device("cpu")))
+    real = features(to_floats(torch.from_numpy(images.cache.batch(np.arange(96)))))
     axes = np.linalg.svd(real - real.mean(0), full_matrices=False)[2][:8].T
     z = torch.randn(512, model.config.latent_dim, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
@@ -381,3 +536,33 @@ def test_that_prior_samples_are_about_as_good_in_evaluation_as_in_training(
             for m in (model, twin)
         )
     assert in_eval <= 2 * in_batch
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on a file's size to run into")
+def test_that_a_disk_that_gives_out_during_a_save_leaves_a_run_that_resumes(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    """The system refuses to write past 64 KiB of a file, in the midst of the state of step 18."""
+    import resource
+
+    tiny_config = with_settings(tiny_config, {"samples_every": 100})
+    run = Trainer(tiny_config, images, tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(RunError, match=r"safetensors: cannot be written"):
+        try:
+            for event in run.train():
+                if isinstance(event, events.StepLosses) and event.step == 12:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (65536, limits[1]))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert run.step == 18
+    left = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    assert left == {"last.safetensors", "best.safetensors"}
+    assert trainer.load(tmp_path / "model.safetensors").game_played is False
+    again = Trainer(tiny_config, images, tmp_path, resume=True)
+    assert again.step == 9
+    list(again.train())
+    whole = Trainer(tiny_config, images, tmp_path / "whole")
+    list(whole.train())
+    a, b = weights(whole.model), weights(again.model)
+    assert all(torch.equal(a[k], b[k]) for k in a)

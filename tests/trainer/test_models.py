@@ -65,7 +65,7 @@ def test_that_recalibration_gives_the_statistics_of_the_real_images() -> None:
     with torch.no_grad():
         seen = torch.stack([model.encoder.body[0](x).mean(dim=(0, 2, 3)) for x in batches]).mean(0)
     assert torch.allclose(stem.running_mean, seen, atol=1e-6)
-    assert stem.momentum == 0.1 and not model.training
+    assert not stem.calibrating and not model.training
 
 
 @pytest.mark.parametrize("side", [4, 8, 16])

@@ -1,0 +1,53 @@
+"""What a run is asked to do, from any thread or signal handler."""
+
+from __future__ import annotations
+
+import threading
+
+
+class Control:
+    """Requests to stop, pause or save; the run looks at them between steps."""
+
+    def __init__(self) -> None:
+        self._wake = threading.Condition()
+        self._stop = False
+        self._pause = False
+        self._snapshot = False
+
+    def stop(self) -> None:
+        with self._wake:
+            self._stop = True
+            self._wake.notify_all()
+
+    def pause(self) -> None:
+        with self._wake:
+            self._pause = True
+
+    def resume(self) -> None:
+        with self._wake:
+            self._pause = False
+            self._wake.notify_all()
+
+    def snapshot(self) -> None:
+        with self._wake:
+            self._snapshot = True
+            self._wake.notify_all()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stop
+
+    @property
+    def paused(self) -> bool:
+        return self._pause and not self._stop
+
+    def take_snapshot(self) -> bool:
+        """Whether a snapshot was asked for; asking once gives one."""
+        with self._wake:
+            wanted, self._snapshot = self._snapshot, False
+            return wanted
+
+    def wait(self) -> None:
+        """Sleep until something is asked for that a paused run must answer."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._stop or not self._pause or self._snapshot)

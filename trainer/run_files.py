@@ -1,0 +1,47 @@
+"""The names in a run directory, and what reads and writes the plain ones; free of torch."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from trainer import events, files
+from trainer.config import TrainConfig
+
+MODEL_FILE = "model.safetensors"
+STATE_FILE = Path("checkpoints") / "last.safetensors"
+BEST_FILE = Path("checkpoints") / "best.safetensors"
+EVENTS_FILE = "events.jsonl"
+CONFIG_FILE = "config.json"
+LOCK_FILE = ".lock"
+
+
+def kept_file(epoch: int) -> Path:
+    """Where the model of a whole epoch is kept."""
+    return Path("checkpoints") / f"epoch-{epoch:06d}.safetensors"
+
+
+def drop_oldest(run: Path, count: int) -> None:
+    """Delete the oldest kept models until `count` are left."""
+    kept = sorted((run / "checkpoints").glob("epoch-*.safetensors"))
+    for path in kept[: max(len(kept) - count, 0)]:
+        with contextlib.suppress(OSError):  # open elsewhere, on Windows: the next time, then
+            path.unlink()
+
+
+def write_config(run: Path, config: TrainConfig) -> None:
+    """`config.json` of a run directory."""
+    files.make_directory(run)
+    files.write_text(run / CONFIG_FILE, json.dumps(config.to_dict(), indent=2) + "\n")
+
+
+def read_events(path: Path) -> Iterator[events.Event]:
+    """The events of a run so far; a last line that is still being written is left out."""
+    with suppress(FileNotFoundError), path.open(encoding="utf-8") as log:
+        for line in log:
+            if line.endswith("\n"):
+                with suppress(events.EventFormatError):
+                    yield events.from_line(line)
