@@ -1,11 +1,62 @@
-"""Which device computes, and in which precision."""
+"""Which device computes, and in which precision; torch is imported only by what returns its types."""
 
 from __future__ import annotations
 
-import torch
+import contextlib
+import ctypes
+import importlib.util
+import os
+import platform
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trainer.errors import ConfigError
-from trainer.steps import Precision
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainer.steps import Precision
+
+
+def guess(name: str = "auto") -> str:
+    """The type of device ("cuda", "mps", "cpu") that `resolve` would most likely choose, without torch.
+
+    Only `resolve` knows: a driver may be too old for the torch that is installed.
+    """
+    if name != "auto":
+        return name.partition(":")[0]
+    if sys.platform == "darwin":
+        return "mps" if platform.machine() == "arm64" else "cpu"
+    built = _torch_build()
+    there = (built == "cuda" and _nvidia_gpus()) or (built == "hip" and Path("/dev/kfd").exists())
+    return "cuda" if there else "cpu"
+
+
+def _torch_build() -> str:
+    """What the torch that is installed was built for, as its version file says: "cuda", "hip" or "cpu"."""
+    found = importlib.util.find_spec("torch")
+    for folder in (found.submodule_search_locations or ()) if found else ():
+        with contextlib.suppress(OSError):
+            text = (Path(folder) / "version.py").read_text(encoding="utf-8")
+            given = re.search(r"^(cuda|hip)\b[^=\n]*= *['\"]", text, re.MULTILINE)
+            return given[1] if given else "cpu"
+    return "cpu"
+
+
+def _nvidia_gpus() -> int:
+    """How many GPUs NVIDIA's driver offers; it heeds CUDA_VISIBLE_DEVICES itself."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
+        return 0
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        count = ctypes.c_int(0)
+        if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+            return 0
+    except (OSError, AttributeError):
+        return 0
+    return count.value
 
 
 def resolve(name: str = "auto") -> torch.device:
@@ -14,6 +65,8 @@ def resolve(name: str = "auto") -> torch.device:
     Raises:
         ConfigError: the named device is not there.
     """
+    import torch
+
     cuda = torch.cuda.is_available()
     mps = torch.backends.mps.is_available()
     if name == "auto":
@@ -34,6 +87,8 @@ def resolve(name: str = "auto") -> torch.device:
 
 
 def _fast_bfloat16(device: torch.device) -> bool:
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
@@ -44,12 +99,18 @@ def _fast_bfloat16(device: torch.device) -> bool:
 
 def precision(device: torch.device, wanted: str = "auto") -> Precision:
     """bfloat16 autocast when asked for, or on `auto` where the device is fast at it."""
+    import torch
+
+    from trainer.steps import Precision
+
     half = wanted == "bf16" or (wanted == "auto" and _fast_bfloat16(device))
     return Precision(device.type, torch.bfloat16 if half else torch.float32)
 
 
 def describe(device: torch.device) -> str:
     """A short name for a status bar."""
+    import torch
+
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} ({device})"
     if device.type == "cpu":
