@@ -124,7 +124,7 @@ def _planes(codec: Codec, path: str | None) -> Hyperplanes:
 
 
 def _crop(codec: Codec) -> str:
-    return codec.model.config.crop
+    return codec.config.crop
 
 
 def _photos(inputs: list[Path], codec: Codec, crop: str | None) -> np.ndarray:

@@ -124,7 +124,6 @@ class InferenceThread(QThread):
 
     def _open(self, path: Path, device: str, stamp: int) -> None:
         from trainer.codec import Codec
-        from trainer.device import describe
 
         try:
             codec = Codec(path, device)
@@ -142,8 +141,8 @@ class InferenceThread(QThread):
                 digest=codec.digest,
                 size=codec.size,
                 dim=codec.dim,
-                crop=codec.model.config.crop,
-                device=describe(codec.device),
+                crop=codec.config.crop,
+                device=codec.device,
             )
         )
 
@@ -168,7 +167,7 @@ class InferenceThread(QThread):
 
     def _photo(self, stamp: int, source: Path | bytes, name: str, crop: str | None) -> None:
         codec = self._need(stamp)
-        crop = crop or ("square" if codec.model.config.crop == "none" else codec.model.config.crop)
+        crop = crop or ("square" if codec.config.crop == "none" else codec.config.crop)
         image = prepare(open_image(source), codec.size, crop)
         file = str(source) if isinstance(source, Path) else "pasted"
         self._row(stamp, image, name, {"face": "photo", "file": file, "crop": crop})

@@ -141,6 +141,9 @@ def test_that_a_failed_save_keeps_the_old_file(
 
 
 def test_that_importing_the_package_imports_no_torch() -> None:
-    modules = "trainer, trainer.config, trainer.events, trainer.latent, trainer.sampling, trainer.data.cache"
+    modules = (
+        "trainer, trainer.config, trainer.events, trainer.latent, trainer.sampling, trainer.data.cache, "
+        "trainer.modelfile, trainer.device, trainer.codec"
+    )
     code = f"import sys, {modules}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,115 @@
+"""The studio in a process of its own: looking, dragging and generating on the CPU import no torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 120  # seconds, for a machine that is busy with other things
+
+Steps = Generator[Callable[[], bool], None, None]
+
+
+def use(folder: Path) -> None:
+    """Run the application, drive it, and leave what was seen in `folder`; called in the child process."""
+    from PySide6.QtCore import QSettings, QTimer
+
+    from introvac_studio import app, studio
+    from introvac_studio.settings import Settings
+
+    seen: dict[str, Any] = {}
+
+    class Driven(studio.Studio):
+        """Goes through `_steps`, each as soon as the condition that the last one gave holds."""
+
+        def __init__(self, device: str) -> None:
+            store = QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat)
+            super().__init__(device, Settings(store))
+            self._steps = _steps(self, seen)
+            self._holds: Callable[[], bool] = lambda: True
+            self._timer = QTimer(self)
+            self._timer.timeout.connect(self._go_on)
+            self._timer.start(5)
+            QTimer.singleShot(PATIENCE * 1000, self.window, self.window.close)
+
+        def _go_on(self) -> None:
+            if self._holds() and (holds := next(self._steps, None)) is not None:
+                self._holds = holds
+            elif self._holds():
+                self._timer.stop()
+                self.window.close()
+
+    studio.AVATARS = "avatars:24:1"
+    studio.Studio = Driven  # type: ignore[misc]
+    app.log_file = lambda: folder / "studio.log"  # type: ignore[assignment]
+    code = app.main(["--device", "cpu"])
+    modules = sorted(m for m in sys.modules if m.partition(".")[0] in ("torch", "openvino_telemetry"))
+    seen |= {"code": code, "unwanted": modules, "openvino": "openvino" in sys.modules}
+    (folder / "seen.json").write_text(json.dumps(seen), encoding="utf-8")
+
+
+def _steps(studio: Any, seen: dict[str, Any]) -> Steps:
+    """What the user does; yields what to wait for."""
+    from PySide6.QtCore import QPoint, Qt
+    from PySide6.QtTest import QTest
+
+    editor, state = studio.editor, studio.state
+
+    def settled() -> bool:
+        return editor._frame is not None and editor._frame.serial == state.revision
+
+    yield lambda: editor.picture is not None and editor.reconstruction.image is not None
+    yield lambda: state.codes is not None and settled()
+    seen |= {"device": studio.window.device.text(), "first": editor.picture.mean()}
+
+    view = editor.edited
+    middle = view.picture_rect().center().toPoint()
+    QTest.mousePress(view, Qt.MouseButton.LeftButton, pos=middle)
+    for pixels in (20, 40, 60):
+        QTest.mouseMove(view, middle + QPoint(pixels, 0))
+        yield settled
+    QTest.mouseRelease(view, Qt.MouseButton.LeftButton, pos=middle + QPoint(60, 0))
+    yield lambda: settled() and editor.strip._images is not None
+    seen["dragged"] = editor.picture.mean()
+
+    studio.window.show_workspace("generate")
+    ends: list[Any] = []
+    studio.sampling.finished_.connect(ends.append)
+    studio.generate.generate_button.click()
+    yield lambda: bool(ends)
+    seen |= {"generated": studio.generate.gallery.count, "error": ends[0].error}
+    studio.window.show_workspace("train")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="OpenVINO is not installed here")
+def test_that_looking_dragging_and_generating_import_no_torch(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    code = (
+        f"from pathlib import Path; from tests.studio.test_no_torch import use; use(Path({str(tmp_path)!r}))"
+    )
+    places = {"HOME": str(home), "USERPROFILE": str(home), "QT_QPA_PLATFORM": "offscreen"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | places,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads((tmp_path / "seen.json").read_text(encoding="utf-8"))
+    assert seen["code"] == 0 and seen["error"] == "" and seen["generated"] == 16, (seen, done.stderr)
+    assert seen["first"] != seen["dragged"]
+    assert "OpenVINO" in seen["device"] and seen["openvino"]
+    assert seen["unwanted"] == []
+    assert not (home / "intel").exists()  # where OpenVINO's converter would leave an identifier
