@@ -6,47 +6,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tests.trainer.posteriors import exact_marginal, plain_chains, planes_of
 from trainer import sampling
 from trainer.errors import Cancelled, ConfigError, ModelError
 from trainer.latent import Hyperplanes
-from trainer.sampling import Schedule, Target, generate, langevin, parse_wants, schedule
+from trainer.sampling import Schedule, Target, langevin, parse_wants, schedule
 
 SHORT = {"step_size": 0.05, "steps": 40, "seed": 11}
-
-
-def planes_of(length, dim=3, bias=0.0):
-    """One attribute A with a weight row of the given length, and fake."""
-    rng = np.random.default_rng(int(length * 10))
-    w = rng.normal(size=(2, dim))
-    return Hyperplanes(("A", "fake"), w / np.linalg.norm(w, axis=1)[:, None] * length, np.array([bias, 0.0]))
 
 
 @pytest.fixture
 def planes():
     rng = np.random.default_rng(5)
     return Hyperplanes(("A", "B", "C", "fake"), rng.normal(size=(4, 32)) * 0.5, np.array([0.5, -1, 0, 0.2]))
-
-
-def exact_marginal(length, bias, sign=1.0):
-    """Distribution function of t = z.w/|w| under N(t; 0, 1) sigmoid(sign (|w| t + b)) / Z, and its mean."""
-    t = np.linspace(-9, 9, 40_001)
-    density = np.exp(-(t**2) / 2 - np.logaddexp(0, -sign * (length * t + bias)))
-    total = np.cumsum(density)
-    return (lambda x: np.interp(x, t, total / total[-1])), float((t * density).sum() / density.sum())
-
-
-def plain_chains(planes, target, count, step_size, steps, seed):
-    """The chain as the equation says it, by the gradient of each term."""
-    rng = np.random.default_rng(seed)
-    z = rng.normal(size=(count, planes.dim))
-    for _ in range(steps):
-        gradient = z.copy()
-        for name, wanted in target.wants.items():
-            k, s = planes.index(name), 1 if wanted else -1
-            p = 1 / (1 + np.exp(s * (z @ planes.w[k] + planes.b[k])))
-            gradient -= s * p[:, None] * planes.w[k]
-        z = z - step_size * gradient + np.sqrt(2 * step_size) * rng.normal(size=z.shape)
-    return z
 
 
 @pytest.mark.parametrize("full", [False, True])
@@ -73,15 +45,6 @@ def test_that_the_rest_has_the_variance_of_its_recursion(planes, alpha):
     assert (rest**2).sum() / (4096 * (planes.dim - 1)) == pytest.approx(v, rel=0.02)
 
 
-@pytest.mark.parametrize(("length", "bias", "wanted"), [(1, 0.0, True), (5, 1.0, False), (20, 0.0, True)])
-def test_that_the_converged_recipe_reaches_the_exact_marginal(length, bias, wanted):
-    planes, target = planes_of(length, bias=bias), Target({"A": wanted})
-    plan = schedule(planes, target, "converged")
-    z = langevin(planes, target, 8192, step_size=plan.step_size, steps=plan.steps, seed=3)
-    distribution, _ = exact_marginal(length, bias, 1.0 if wanted else -1.0)
-    assert stats.kstest(z @ planes.normal("A"), distribution).statistic <= 0.03
-
-
 def test_that_the_paper_recipe_stops_short_of_the_posterior():
     planes, target = planes_of(1), Target({"A": True})
     plan = schedule(planes, target, "paper")
@@ -94,9 +57,9 @@ def test_that_the_paper_recipe_stops_short_of_the_posterior():
 
 def test_that_the_converged_step_shrinks_with_the_curvature():
     slow = schedule(planes_of(20), Target({"A": True}))
-    assert slow.step_size == pytest.approx(0.1 / 101)
+    assert slow.step_size == pytest.approx(0.05 / 101)
     assert slow.steps == pytest.approx(10 / slow.step_size, abs=1)
-    assert schedule(planes_of(20), Target()) == Schedule(0.1, 100)
+    assert schedule(planes_of(20), Target()) == Schedule(0.05, 200)
 
 
 def test_that_a_chosen_step_size_keeps_the_diffusion_time(planes):
@@ -133,9 +96,8 @@ def test_that_the_order_of_wants_changes_nothing(planes):
 
 
 def test_that_dependent_weight_rows_are_sampled_too():
-    w = np.array([[1.0, 0, 0], [2.0, 0, 0], [0, 0, 0], [0, 0, 1.0]])
-    planes = Hyperplanes(("A", "twin", "nil", "fake"), w, np.zeros(4))
-    target = Target({"A": True, "twin": True, "nil": True})
+    w = np.array([[1.0, 0, 0], [2.0, 0, 0], [0, 0, 1.0]])
+    planes, target = Hyperplanes(("A", "twin", "fake"), w, np.zeros(3)), Target({"A": True, "twin": True})
     z = langevin(planes, target, 2048, step_size=0.05, steps=100, seed=0)
     plain = plain_chains(planes, target, 2048, 0.05, 100, seed=1)
     assert stats.ks_2samp(z[:, 0], plain[:, 0]).pvalue > 0.01
@@ -205,62 +167,3 @@ def test_that_fake_is_no_target_for_a_model_that_never_saw_one(planes):
         parse_wants(["fake=no"], vac)
     with pytest.raises(ModelError, match="fake"):
         langevin(vac, Target({"fake": False}), 1, **SHORT)
-
-
-def rows_of(batches):
-    batches = list(batches)
-    return [np.concatenate([getattr(b, key) for b in batches]) for key in ("z", "logits", "accepted")] + [
-        batches[-1]
-    ]
-
-
-def test_that_accept_zero_gives_exactly_the_chains(planes):
-    target = Target({"A": True})
-    z, logits, accepted, last = rows_of(generate(planes, target, 300, accept=0, **SHORT))
-    assert np.array_equal(z, langevin(planes, target, 300, **SHORT))
-    np.testing.assert_allclose(logits, planes.logits(z), rtol=1e-5, atol=1e-5)
-    assert accepted.all()
-    assert (last.drawn_total, last.accepted_total) == (300, 300)
-
-
-def test_that_accepted_rows_reach_the_threshold_and_others_do_not(planes):
-    target = Target({"A": True, "B": False})
-    z, _, accepted, last = rows_of(generate(planes, target, 50, accept=0.8, **SHORT))
-    p = planes.probabilities(z)
-    assert np.array_equal(accepted, (p[:, 0] >= 0.8) & (1 - p[:, 1] >= 0.8))
-    assert accepted.sum() == last.accepted_total == 50
-    assert accepted[-1]
-    assert len(z) == last.drawn_total > 50
-
-
-@pytest.mark.parametrize("batch", [7, 64, 256])
-def test_that_rows_do_not_depend_on_the_batch(planes, batch):
-    target, whole = Target({"A": True, "B": False}), {"accept": 0.6, **SHORT}
-    one = rows_of(generate(planes, target, 40, batch=1000, **whole))
-    two = rows_of(generate(planes, target, 40, batch=batch, **whole))
-    for a, b in zip(one[:3], two[:3], strict=True):
-        assert np.array_equal(a, b)
-
-
-def test_that_a_threshold_out_of_reach_says_how_far_it_came():
-    planes, told = planes_of(1), []
-    batches = generate(
-        planes,
-        Target({"A": True}),
-        5,
-        accept=0.9999,
-        max_draws=300,
-        progress=lambda *p: told.append(p),
-        **SHORT,
-    )
-    seen = []
-    with pytest.raises(ModelError, match="0 of 5 accepted in 300 draws"):
-        seen.extend(batches)
-    assert sum(len(b.z) for b in seen) == 300
-    assert told[-1] == (0, 5)
-
-
-@pytest.mark.parametrize("wrong", [{"sampler": "gibbs"}, {"accept": 1.5}, {"count": 0}, {"batch": 0}])
-def test_that_requests_without_sense_are_refused(planes, wrong):
-    with pytest.raises(ConfigError, match=next(iter(wrong))):
-        next(generate(planes, Target(), **({"count": 1} | SHORT | wrong)))
