@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from trainer import __version__, commands, edit_commands, paths
+from trainer import __version__, commands, edit_commands, paths, sample_commands, train_command
 from trainer.config import CROPS, PRESET_HELP, PRESETS, SIZES
 from trainer.errors import IntroVACError, RunError
-from trainer.sampling import RECIPES, SAMPLERS
+from trainer.sampling import ACCEPT_ON, RECIPES, SAMPLERS
 
 DATA_HELP = "avatars[:N[:SEED]], celeba:DIR, folder:DIR, or the directory of a prepared cache"
 
@@ -95,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--preset", choices=tuple(PRESETS), help="named settings to start from")
     p.add_argument("--data", metavar="DATA|CACHE", help=DATA_HELP)
     p.add_argument("--attributes", metavar="A,B", help="binary attributes to learn (Eyeglasses,FacialHair)")
-    p.add_argument("--run", metavar="DIR", help="run directory")
+    p.add_argument("--run", "--run-dir", metavar="DIR", help="run directory")
     p.add_argument("--subset", metavar="eye|facial|eyefacial|balanced:R|none", help="which images")
     p.add_argument("--derive", action="append", default=[], metavar="NAME=A|B|!C", help="a derived attribute")
     p.add_argument("--set", action="append", default=[], metavar="key=value", help="change one setting")
@@ -105,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--events", action="store_true", help="JSON events on stdout, commands on stdin")
     p.add_argument("--resume", action="store_true", help="continue the run of --run")
     _device(p, None)
-    p.set_defaults(act=commands.train)
+    p.set_defaults(act=train_command.train)
 
     p = commands_.add_parser("edit", help="move photos along attribute directions")
     p.add_argument("--model", required=True, metavar="FILE")
@@ -172,15 +172,19 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--want", action="append", default=[], metavar="NAME=yes|no|any")
     p.add_argument("--sampler", required=True, choices=tuple(SAMPLERS))
     p.add_argument("--count", required=True, type=_positive, metavar="N", help="accepted faces")
-    p.add_argument("--recipe", choices=tuple(RECIPES), default="paper", help="step size and steps")
+    p.add_argument("--recipe", choices=tuple(RECIPES), default="paper", help="langevin's step size and steps")
     p.add_argument("--step-size", type=_step_size, metavar="A")
     p.add_argument("--steps", type=_positive, metavar="K")
     p.add_argument("--accept", type=_probability, default=0.5, metavar="P", help="confidence; 0 takes all")
+    p.add_argument(
+        "--accept-on", choices=ACCEPT_ON, default="code", help="the code's label or the re-encoded picture's"
+    )
+    p.add_argument("--full", action="store_true", help="run chains in every dimension, on the device; slower")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--out", metavar="GRID.png", help="a grid of at most 64 faces")
     p.add_argument("--codes", metavar="FILE.npz")
     _device(p)
-    p.set_defaults(act=commands.sample)
+    p.set_defaults(act=sample_commands.sample)
 
     p = commands_.add_parser("encode", help="write the codes of a data set")
     p.add_argument("--model", required=True, metavar="FILE")
