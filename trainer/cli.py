@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from trainer import __version__, commands, edit_commands, paths, sample_commands, train_command
+from trainer.bench import command as bench_command
 from trainer.config import CROPS, PRESET_HELP, PRESETS, SIZES
 from trainer.errors import IntroVACError, RunError
 from trainer.sampling import ACCEPT_ON, RECIPES, SAMPLERS
@@ -205,6 +206,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("checkpoint", metavar="CHECKPOINT", help="what torch.save wrote; nothing in it is run")
     p.add_argument("--out", required=True, metavar="FILE.safetensors")
     p.set_defaults(act=commands.import_model)
+
+    p = commands_.add_parser("bench", help="measure this machine against the algorithms' plain versions")
+    p.add_argument("--what", choices=tuple(bench_command.TOPICS), help="default: everything, some minutes")
+    p.add_argument("--json", metavar="FILE", help="also write the figures there")
+    p.set_defaults(act=bench_command.bench)
     return top
 
 

@@ -605,6 +605,13 @@ def log_line(event: events.Event) -> tuple[str, str] | None:
         return f"{at}: saved {event.kind}, {event.model}", "info"
     if isinstance(event, events.PhaseChanged):
         return f"{at}: {'the game begins' if event.phase == 'game' else event.phase}", "info"
+    if isinstance(event, events.Diverged):
+        done = "went back to the last checkpoint" if event.action == "rolled back" else "stopped"
+        text = f"{at}: {event.loss} was no longer a finite number; {done}, step size {event.learning_rate:g}"
+        return text, "warning"
+    if isinstance(event, events.OutOfMemory):
+        fits = f"batch_size = {event.fits} fits" if event.fits else "no smaller batch fits"
+        return f"{at}: out of memory with batch_size = {event.batch_size}; {fits}", "error"
     if isinstance(event, events.Failed):
         return event.text, "error"
     if isinstance(event, events.Finished):
