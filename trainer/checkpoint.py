@@ -123,13 +123,21 @@ def hyperplanes(model: IntroVAC) -> Hyperplanes:
     return modelfile.hyperplanes(model.config, weight.double().numpy(), offsets, model.game_played)
 
 
-def save_state(path: Path, model: IntroVAC, optimisers: Optimisers, progress: dict[str, Any]) -> None:
-    """Write what training needs to go on: weights, Adam's moments and `progress` (JSON).
+def save_state(
+    path: Path,
+    model: IntroVAC,
+    optimisers: Optimisers,
+    progress: dict[str, Any],
+    average: IntroVAC | None = None,
+) -> None:
+    """Write what training needs to go on: weights, Adam's moments, the weights' average, `progress` (JSON).
 
     Raises:
         DataError, RunError: the file cannot be written; one that was there before is untouched.
     """
     tensors = {f"model.{k}": v for k, v in _plain(model.state_dict()).items()}
+    if average is not None:
+        tensors |= {f"average.{k}": v for k, v in _plain(average.state_dict()).items()}
     for i, optimiser in enumerate(optimisers.both()):
         for index, slots in optimiser.state_dict()["state"].items():
             for slot, value in slots.items():
@@ -146,8 +154,12 @@ def _match_layout(optimiser: torch.optim.Optimizer) -> None:
                 slots[slot] = torch.empty_like(parameter).copy_(value)
 
 
-def load_state(path: Path, model: IntroVAC, optimisers: Optimisers) -> dict[str, Any]:
-    """Put a resume file's weights and moments in place; returns its `progress`.
+def load_state(
+    path: Path, model: IntroVAC, optimisers: Optimisers, average: IntroVAC | None = None
+) -> dict[str, Any]:
+    """Put a resume file's weights, moments and average in place; returns its `progress`.
+
+    Where the file has no average, it starts from the weights.
 
     Raises:
         CheckpointError: missing, broken, or of a model of another shape.
@@ -160,6 +172,9 @@ def load_state(path: Path, model: IntroVAC, optimisers: Optimisers) -> dict[str,
     weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     try:
         model.load_state_dict(weights)
+        if average is not None:
+            kept = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
+            average.load_state_dict(kept or weights)
         for i, optimiser in enumerate(optimisers.both()):
             state: dict[int, dict[str, Tensor]] = {}
             for key, value in tensors.items():

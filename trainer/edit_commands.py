@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from trainer import directions, edits, files, fit, grid, paths, sampling, until
-from trainer.commands import _names, _pairs, progress_bar
+from trainer.commands import names, pairs, progress_bar
 from trainer.data.cache import open_data
 from trainer.data.transforms import open_image, prepare
 from trainer.errors import ConfigError
@@ -92,7 +92,7 @@ class _Plan:
 
 def _plan(args: Namespace, planes: Hyperplanes) -> _Plan:
     moves: dict[str, float] = {}
-    for name, text in _pairs(args.move, "--move"):
+    for name, text in pairs(args.move, "--move"):
         try:
             moves[name] = moves.get(name, 0.0) + float(text)
         except ValueError as error:
@@ -108,7 +108,7 @@ def _plan(args: Namespace, planes: Hyperplanes) -> _Plan:
     return _Plan(
         planes,
         moves,
-        keep=_names(args.keep or ""),
+        keep=names(args.keep or ""),
         p=args.until,
         on=args.until_on or "code",
         wants=sampling.parse_wants(args.ascend, planes).wants,

@@ -607,8 +607,8 @@ def log_line(event: events.Event) -> tuple[str, str] | None:
         return f"{at}: {'the game begins' if event.phase == 'game' else event.phase}", "info"
     if isinstance(event, events.Diverged):
         done = "went back to the last checkpoint" if event.action == "rolled back" else "stopped"
-        text = f"{at}: {event.loss} was no longer a finite number; {done}, step size {event.learning_rate:g}"
-        return text, "warning"
+        lost = f"{at}: {event.loss} was no longer a finite number; {done}, step size {event.learning_rate:g}"
+        return lost, "warning"
     if isinstance(event, events.OutOfMemory):
         fits = f"batch_size = {event.fits} fits" if event.fits else "no smaller batch fits"
         return f"{at}: out of memory with batch_size = {event.batch_size}; {fits}", "error"
