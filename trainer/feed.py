@@ -67,7 +67,7 @@ class Feed:
         self._rows = np.empty(0, np.int64)  # the resident ones, ascending
         self._here: tuple[Tensor, ...] | None = None  # their pixels and labels
         if resident and count:
-            self._rows = np.arange(count) if rows is None else np.unique(rows)
+            self._rows = np.arange(count) if rows is None else _ascending(rows)
             self._here = self._load()
         # On a GPU, copies run beside the computation.
         self._aside = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
@@ -183,6 +183,12 @@ def _mirror_each(x: Tensor, mirrored: Tensor) -> Tensor:
 def _mirror_all(x: Tensor, mirrored: Tensor) -> Tensor:
     """Mirror some of (n, 3, S, S) without the host learning which."""
     return torch.where(mirrored[:, None, None, None], x.flip(3), x)
+
+
+def _ascending(rows: np.ndarray) -> np.ndarray:
+    """Each of (R,) indices once; of millions that are nearly in order faster than `np.unique`."""
+    rows = np.sort(rows, kind="stable")
+    return rows[np.diff(rows, prepend=rows[0] - 1) != 0]
 
 
 def _mirrored(flips: np.ndarray | None) -> tuple[Tensor, ...]:

@@ -127,9 +127,8 @@ def test_that_processes_build_different_shards_at_once(whole, tmp_path):
     running = [
         subprocess.Popen([*command, f"{i}/2"], cwd=ROOT, stderr=subprocess.PIPE, text=True) for i in range(2)
     ]
-    for process in running:
-        _, said = process.communicate(timeout=120)
-        assert process.returncode == 0, said
+    said = [process.communicate(timeout=120)[1] for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
     opened = Cache.open(tmp_path / "s")
     assert list(opened.names) == whole.names
     assert sorted(path.name for path in (tmp_path / "s").iterdir()) == [
