@@ -2,16 +2,18 @@
 
 Wiring: construct with the `StudioState`; connect `faceActivated(int)`, the number of a face in
 `state.faces`, to whatever opens that face. Everything else goes through the state: a drag calls `preview`
-and its release `commit`. The panel listens to the state by itself.
+and its release `commit`. The panel listens to the state by itself. `show_chain` draws a sampler's path.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from html import escape
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -19,6 +21,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QStackedLayout,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -28,7 +31,15 @@ from introvac_studio.state import Edit, StudioState
 from introvac_studio.widgets.pictures import scaled, whole_scale
 from introvac_studio.widgets.scatter_view import Group, ScatterView
 from trainer.errors import ModelError
-from trainer.latent import Line2, Projection, discriminant_projection, nearest_point, pca_projection
+from trainer.latent import (
+    Floats,
+    Line2,
+    Projection,
+    discriminant_projection,
+    finite_codes,
+    nearest_point,
+    pca_projection,
+)
 
 MOVE = "move in latent space"
 _PCA = ""  # the mode's key; any other is an attribute
@@ -90,6 +101,8 @@ class LatentPanel(QWidget):
         self._projections: dict[str, Projection | ModelError] = {}
         self._projection: Projection | None = None
         self._drag: tuple[Edit, NDArray[np.float64]] | None = None  # the edit and its z when taken hold of
+        self._chain: Floats | None = None
+        self._chain_label = ""
         self._build()
         state.modelChanged.connect(self._model_changed)
         state.codesChanged.connect(self._codes_changed)
@@ -118,6 +131,15 @@ class LatentPanel(QWidget):
             label.setWordWrap(True)
             label.setObjectName("muted")
         self.plane_text.setObjectName("warning")
+        self.chain_text = QLabel()
+        self.chain_text.setTextFormat(Qt.TextFormat.RichText)
+        self.chain_text.setObjectName("muted")
+        self.chain_text.setWordWrap(True)
+        self.chain_close = QToolButton()
+        self.chain_close.setText("✕")
+        self.chain_close.setAutoRaise(True)
+        self.chain_close.setAccessibleName("hide the chain's path")
+        self.chain_close.setToolTip("Hide the chain's path (Escape)")
         self.zoom_button = QPushButton("Zoom to plane")
         self.zoom_button.setToolTip("Show the codes and the nearest part of the hyperplane")
         self.fit_button = QPushButton("Fit")
@@ -139,6 +161,7 @@ class LatentPanel(QWidget):
         self.scatter.viewChanged.connect(self._tell_plane)
         self.zoom_button.clicked.connect(self._zoom_to_plane)
         self.fit_button.clicked.connect(self._fit)
+        self.chain_close.clicked.connect(self.clear_chain)
 
     def _lay_out(self) -> None:
         top = QHBoxLayout()
@@ -151,12 +174,19 @@ class LatentPanel(QWidget):
         warning = QHBoxLayout()
         warning.addWidget(self.plane_text, 1)
         warning.addWidget(self.zoom_button)
+        self._chain_row = QWidget()
+        chain = QHBoxLayout(self._chain_row)
+        chain.setContentsMargins(0, 0, 0, 0)
+        chain.addWidget(self.chain_text, 1)
+        chain.addWidget(self.chain_close, 0, Qt.AlignmentFlag.AlignTop)
+        self._chain_row.hide()
         self._plot = QWidget()
         inner = QVBoxLayout(self._plot)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(theme.GRID)
         inner.addLayout(top)
         inner.addWidget(self.scatter, 1)
+        inner.addWidget(self._chain_row)
         inner.addLayout(warning)
         inner.addWidget(self.legend)
         inner.addLayout(bottom)
@@ -174,6 +204,7 @@ class LatentPanel(QWidget):
         names = self._state.model.attributes if self._state.model else ()
         self._projection, self._drag = None, None
         self._projections.clear()
+        self.clear_chain()
         for combo in (self.mode, self.attribute):
             combo.blockSignals(True)
             combo.clear()
@@ -222,6 +253,7 @@ class LatentPanel(QWidget):
         self.scatter.set_titles(x, y)
         self._show_points()
         self._show_face()
+        self._show_chain()
         self._fit()
         self._show_plane()
 
@@ -328,6 +360,48 @@ class LatentPanel(QWidget):
     def _fit(self) -> None:
         self.scatter.fit()
 
+    # A sampler's path
+
+    def show_chain(self, states: ArrayLike, label: str) -> None:
+        """Draw the path of a chain through code space, until it is closed or another model comes.
+
+        Args:
+            states: (n, d), in the order in which the chain visited them.
+            label: what the chain is, as plain text.
+
+        Raises:
+            ModelError: no model is open, or states that do not fit it.
+        """
+        model = self._state.model
+        if model is None:
+            raise ModelError("a chain's path needs the open model that it was drawn with")
+        self._chain = np.atleast_2d(finite_codes(states, model.dim)).copy()
+        self._chain_label = label
+        self._chain_row.setVisible(len(self._chain) > 0)
+        self._show_chain()
+        self._fit()
+
+    @Slot()
+    def clear_chain(self) -> None:
+        """Take the path away."""
+        self._chain = None
+        self._chain_row.hide()
+        self.scatter.set_chain(None)
+
+    def _show_chain(self) -> None:
+        if self._chain is None or self._projection is None:
+            return
+        self.scatter.set_chain(self._projection.project(self._chain))
+        mark = f'<span style="color:{theme.current().warn}">○━■</span>'
+        count = f"{len(self._chain):,}\u00a0states from ○ to ■"
+        self.chain_text.setText(f"{mark}&nbsp; {escape(self._chain_label)}  ·  {count}")
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self._chain is not None:
+            self.clear_chain()
+        else:
+            super().keyPressEvent(event)
+
     # The face
 
     @Slot()
@@ -393,6 +467,7 @@ class LatentPanel(QWidget):
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_stack"):
             self._show_points()
+            self._show_chain()
 
 
 def _shifted(edit: Edit, by: NDArray[np.float64]) -> Edit:

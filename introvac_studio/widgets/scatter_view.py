@@ -92,9 +92,14 @@ class ScatterView(pg.PlotWidget):
         self._arrow = pg.ArrowItem(headLen=9, headWidth=9, tailLen=14, tailWidth=2, pxMode=True)
         self._side = pg.TextItem(anchor=(0.5, 0.5))
         self._path = pg.PlotCurveItem()
+        self._chain = pg.PlotCurveItem()
+        self._first = pg.ScatterPlotItem(size=11, symbol="o")
+        self._last = pg.ScatterPlotItem(size=11, symbol="s")
+        self.set_chain(None)
         self._ring = pg.ScatterPlotItem(size=13)
         self._knob = pg.ScatterPlotItem(size=15)
-        layers = (self._plane, self._arrow, self._side, self._path, self._ring, self._knob)
+        chain = (self._chain, self._first, self._last)
+        layers = (self._plane, self._arrow, self._side, *chain, self._path, self._ring, self._knob)
         for layer, part in enumerate(layers, start=10):
             part.setZValue(layer)
             item.addItem(part, ignoreBounds=True)
@@ -145,6 +150,21 @@ class ScatterView(pg.PlotWidget):
             self._knob.setData(pos=np.array([handle]))
             self._path.setData(np.array([start[0], handle[0]]), np.array([start[1], handle[1]]))
 
+    def set_chain(self, points: Floats | None) -> None:
+        """A path (n, 2) over the points, its first one a circle and its last one a square; None hides it."""
+        self._walk = None if points is None or not len(points) else points
+        for part in (self._chain, self._first, self._last):
+            part.setVisible(self._walk is not None)
+        if self._walk is not None:
+            self._chain.setData(self._walk[:, 0], self._walk[:, 1])
+            self._first.setData(pos=self._walk[:1])
+            self._last.setData(pos=self._walk[-1:])
+
+    @property
+    def chain(self) -> Floats | None:
+        """The drawn path (n, 2)."""
+        return self._walk
+
     @property
     def handle(self) -> Point | None:
         """Where the handle is, in units of the axes."""
@@ -167,9 +187,11 @@ class ScatterView(pg.PlotWidget):
         return self.getPlotItem().vb.viewRect()
 
     def fit(self, also: Sequence[Point] = ()) -> None:
-        """Show all points, the face, and `also`."""
+        """Show all points, the face, the path, and `also`."""
         marks = [p for p in (self._start, self._handle, *also) if p is not None]
         every = np.concatenate([self._points, np.array(marks, dtype=np.float64).reshape(-1, 2)])
+        if self._walk is not None:
+            every = np.concatenate([every, self._walk])
         if not len(every):
             return
         low, high = every.min(axis=0), every.max(axis=0)
@@ -255,6 +277,10 @@ class ScatterView(pg.PlotWidget):
         backing.setAlpha(200)
         self._side.fill = pg.mkBrush(backing)
         self._path.setPen(pg.mkPen(p.text, width=1.5, style=Qt.PenStyle.DashLine))
+        self._chain.setPen(pg.mkPen(p.warn, width=1.5))
+        for end, brush in ((self._first, p.panel), (self._last, p.warn)):
+            end.setPen(pg.mkPen(p.warn, width=2))
+            end.setBrush(pg.mkBrush(brush))
         self._ring.setPen(pg.mkPen(p.text, width=2))
         self._ring.setBrush(pg.mkBrush(p.panel))
         self._knob.setPen(pg.mkPen(p.text, width=2))
@@ -340,7 +366,10 @@ class ScatterView(pg.PlotWidget):
             self.hovered.emit(index, event.position().toPoint())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape and self._grip is not None:
+        if event.key() == Qt.Key.Key_Escape:
+            if self._grip is None:
+                event.ignore()  # the panel may have a use for it
+                return
             self.drop_handle()
             self.handleCancelled.emit()
             return

@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 from introvac_studio.panels.latent import LatentPanel
 from introvac_studio.state import Edit, Face, FaceSet, ModelInfo, StudioState
 from trainer.card import ModelCard
+from trainer.errors import ModelError
 from trainer.latent import Hyperplanes
 
 # The offscreen platform warns of every top-level window.
@@ -231,6 +232,39 @@ def test_that_projections_are_computed_once_for_the_same_codes(panel, state, mon
     assert panel._projection is first
     state.set_codes(state.codes)
     assert panel._projection is not first
+
+
+def test_that_a_chain_is_drawn_and_follows_the_view(panel, state) -> None:
+    states = np.random.default_rng(3).standard_normal((30, DIM)) * 3
+    panel.show_chain(states, "MALA, <b> chain 4")
+    assert np.allclose(panel.scatter.chain, panel._projection.project(states))
+    assert panel.chain_text.isVisible() and "&lt;b&gt; chain 4" in panel.chain_text.text()
+    seen = panel.scatter.view()
+    assert all(seen.contains(*xy) for xy in panel.scatter.chain)
+    panel.mode.setCurrentIndex(panel.mode.count() - 1)
+    assert np.allclose(panel.scatter.chain, panel._projection.project(states))
+
+
+@pytest.mark.parametrize("how", ["escape", "button", "model"])
+def test_that_a_chain_goes_by_escape_by_its_button_and_with_the_model(panel, state, how) -> None:
+    panel.show_chain(np.zeros((4, DIM)), "chain")
+    if how == "escape":
+        panel.scatter.setFocus()
+        QTest.keyClick(panel.scatter, Qt.Key.Key_Escape)
+    elif how == "button":
+        panel.chain_close.click()
+    else:
+        open_all(state, model(stamp=2))
+    assert panel.scatter.chain is None and not panel.chain_text.isVisible()
+    assert not panel.scatter._chain.isVisible()
+
+
+def test_that_a_chain_that_does_not_fit_is_refused(panel, state) -> None:
+    with pytest.raises(ModelError, match="do not fit"):
+        panel.show_chain(np.zeros((4, DIM + 1)), "chain")
+    state.set_model(None)
+    with pytest.raises(ModelError, match="open model"):
+        panel.show_chain(np.zeros((4, DIM)), "chain")
 
 
 def test_that_both_axes_have_equal_units(panel) -> None:
