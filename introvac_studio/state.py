@@ -120,11 +120,30 @@ class _Change(QUndoCommand):
         self._state._apply(*self._before)
 
 
+class _PlanesChange(QUndoCommand):
+    """One step of history: hyperplanes and edit before and after; the face stays."""
+
+    def __init__(
+        self, state: StudioState, text: str, before: latent.Hyperplanes, after: latent.Hyperplanes, edit: Edit
+    ) -> None:
+        super().__init__(text)
+        self._state = state
+        face, settled = state._settled
+        self._before, self._after = (before, face, settled), (after, face, edit)
+
+    def redo(self) -> None:
+        self._state._apply_planes(*self._after)
+
+    def undo(self) -> None:
+        self._state._apply_planes(*self._before)
+
+
 class StudioState(QObject):
     """The one document of the window.
 
     Signals:
         modelChanged: another model is open (or none); face and edit are gone, history is empty.
+        planesChanged: directions were added to the open model or removed; face and history stay.
         facesChanged: another set of faces to choose from.
         codesChanged: `codes`, the faces' mu (N, d), are there (or gone).
         faceChanged: another current face.
@@ -136,6 +155,7 @@ class StudioState(QObject):
     """
 
     modelChanged = Signal()
+    planesChanged = Signal()
     facesChanged = Signal()
     codesChanged = Signal()
     faceChanged = Signal()
@@ -146,6 +166,7 @@ class StudioState(QObject):
         super().__init__(parent)
         self.undo_stack = QUndoStack(self)
         self.model: ModelInfo | None = None
+        self._own: tuple[str, ...] = ()  # attributes that the model file itself knows
         self.face: Face | None = None
         self.edit = Edit()
         self.faces: FaceSet | None = None
@@ -157,6 +178,7 @@ class StudioState(QObject):
     def set_model(self, model: ModelInfo | None) -> None:
         self.undo_stack.clear()
         self.model, self.codes, self.faces = model, None, None
+        self._own = model.attributes if model else ()
         self.face, self.edit = None, Edit()
         self._settled = (None, self.edit)
         self.revision += 1
@@ -167,6 +189,21 @@ class StudioState(QObject):
         self.faceChanged.emit()
         self.editChanged.emit()
         self.editCommitted.emit()
+
+    @property
+    def added_directions(self) -> tuple[str, ...]:
+        """The attributes that were added to the open model, in order."""
+        return tuple(n for n in self.model.attributes if n not in self._own) if self.model else ()
+
+    def set_planes(self, text: str, planes: latent.Hyperplanes) -> None:
+        """Take other hyperplanes for the open model, as one step of history.
+
+        The edit keeps its moves along the attributes that are still there.
+        """
+        if self.model is not None:
+            edit = self._settled[1]
+            edit = replace(edit, amounts={k: v for k, v in edit.amounts.items() if k in planes.names})
+            self.undo_stack.push(_PlanesChange(self, text, self.model.planes, planes, edit))
 
     def set_faces(self, faces: FaceSet | None) -> None:
         self.faces, self.codes = faces, None
@@ -233,6 +270,13 @@ class StudioState(QObject):
 
     def _push(self, text: str, face: Face | None, edit: Edit, merge: str = "") -> None:
         self.undo_stack.push(_Change(self, text, self._settled, (face, edit), merge))
+
+    def _apply_planes(self, planes: latent.Hyperplanes, face: Face | None, edit: Edit) -> None:
+        assert self.model is not None
+        self.model = replace(self.model, planes=planes)
+        self.edit = edit
+        self.planesChanged.emit()
+        self._apply(face, edit)
 
     def _apply(self, face: Face | None, edit: Edit) -> None:
         other = face is not self.face

@@ -466,7 +466,7 @@ class Studio(QObject):
     @Slot()
     def _request_seen(self) -> None:
         if (z := self.state.z) is not None and self.state.model is not None:
-            self.inference.see(self.state.model.stamp, z, self.state.revision)
+            self.inference.see(self.state.model.stamp, z, self.state.revision, self.state.model.planes)
 
     @Slot(object, int)
     def _request_strip(self, codes: np.ndarray, serial: int) -> None:

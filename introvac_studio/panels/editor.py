@@ -67,6 +67,7 @@ class EditorPanel(QWidget):
         self._comparing = False
         self._layout()
         state.modelChanged.connect(self._on_model)
+        state.planesChanged.connect(self._on_planes)
         state.faceChanged.connect(self._on_face)
         state.editChanged.connect(self._on_edit)
         state.editCommitted.connect(self._on_committed)
@@ -187,6 +188,27 @@ class EditorPanel(QWidget):
 
     @Slot()
     def _on_model(self) -> None:
+        self._make_rows()
+        self.vertical.setCurrentIndex(2 if self.vertical.count() > 2 else 0)
+        self._on_face()
+
+    @Slot()
+    def _on_planes(self) -> None:
+        """Directions came or went: other sliders, while the face and the attributes of a drag stay."""
+        chosen = self.horizontal.currentText(), self.vertical.currentText()
+        self.edited.cancel_drag()
+        boxes = self.horizontal, self.vertical
+        for box in boxes:
+            box.blockSignals(True)
+        self._make_rows()
+        for box, text in zip(boxes, chosen, strict=True):
+            box.setCurrentIndex(max(0, box.findText(text)))
+            box.blockSignals(False)
+        for row in self._rows.values():
+            row.setEnabled(self._state.face is not None)
+
+    def _make_rows(self) -> None:
+        """A slider an attribute, and the attributes that a drag may move."""
         model = self._state.model
         while (item := self._sliders.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
@@ -208,8 +230,6 @@ class EditorPanel(QWidget):
         self.horizontal.addItems(list(names))
         self.vertical.clear()
         self.vertical.addItems([NONE, *names])
-        self.vertical.setCurrentIndex(2 if len(names) > 1 else 0)
-        self._on_face()
 
     @Slot()
     def _on_face(self) -> None:

@@ -105,6 +105,7 @@ class LatentPanel(QWidget):
         self._chain_label = ""
         self._build()
         state.modelChanged.connect(self._model_changed)
+        state.planesChanged.connect(self._planes_changed)
         state.codesChanged.connect(self._codes_changed)
         state.faceChanged.connect(self._face_changed)
         state.editChanged.connect(self._show_face)
@@ -214,6 +215,30 @@ class LatentPanel(QWidget):
         self.mode.addItem("PCA", _PCA)
         for combo in (self.mode, self.attribute):
             combo.blockSignals(False)
+
+    @Slot()
+    def _planes_changed(self) -> None:
+        """Directions came or went; what is looked at stays, where it is still there."""
+        names = self._state.model.attributes if self._state.model else ()
+        mode = self.mode.currentData()
+        self.scatter.drop_handle()
+        self._drag = None
+        self._projections = {k: v for k, v in self._projections.items() if k in (_PCA, *names)}
+        for combo, form in ((self.mode, "w/|w| {}"), (self.attribute, "{}")):
+            chosen = combo.currentData()
+            combo.blockSignals(True)
+            for i in reversed(range(combo.count())):
+                if combo.itemData(i) not in (_PCA, *names):
+                    combo.removeItem(i)
+            for i, name in enumerate(names):
+                if combo.findData(name) < 0:
+                    combo.insertItem(i, form.format(name), name)
+            combo.setCurrentIndex(max(0, combo.findData(chosen)))
+            combo.blockSignals(False)
+        if self.mode.currentData() == mode:
+            self._attribute_changed()
+        else:
+            self._refresh()
 
     @Slot()
     def _mode_changed(self) -> None:

@@ -25,6 +25,7 @@ from trainer.errors import IntroVACError
 
 if TYPE_CHECKING:
     from trainer.codec import Codec
+    from trainer.latent import Hyperplanes
 
 CHUNK = 64
 
@@ -76,9 +77,9 @@ class InferenceThread(QThread):
         request = partial(self._decode, stamp, mu, serial, self.reconstructionReady)
         self._mail.put_latest("reconstruction", request)
 
-    def see(self, stamp: int, z: Code, serial: int) -> None:
-        """What the classifier says of the decoded picture: `seenReady`."""
-        self._mail.put_latest("seen", lambda: self._see(stamp, z, serial))
+    def see(self, stamp: int, z: Code, serial: int, planes: Hyperplanes | None = None) -> None:
+        """What the classifier, or `planes`, says of the decoded picture: `seenReady`."""
+        self._mail.put_latest("seen", lambda: self._see(stamp, z, serial, planes))
 
     def strip(self, stamp: int, codes: Code, serial: int) -> None:
         """Pictures of codes (n, d): `stripReady`."""
@@ -156,11 +157,12 @@ class InferenceThread(QThread):
         image = self._need(stamp).decode(z[None])[0]
         signal.emit(Frame(stamp, serial, image, time.perf_counter() - start))
 
-    def _see(self, stamp: int, z: Code, serial: int) -> None:
+    def _see(self, stamp: int, z: Code, serial: int, planes: Hyperplanes | None) -> None:
         codec = self._need(stamp)
+        planes = planes or codec.planes
         mu, _ = codec.encode(codec.decode(z[None]))
-        p = codec.planes.probabilities(mu[0])
-        self.seenReady.emit(Seen(stamp, serial, dict(zip(codec.planes.names, map(float, p), strict=True))))
+        p = planes.probabilities(mu[0])
+        self.seenReady.emit(Seen(stamp, serial, dict(zip(planes.names, map(float, p), strict=True))))
 
     def _strip(self, stamp: int, codes: Code, serial: int) -> None:
         self.stripReady.emit(Strip(stamp, serial, self._need(stamp).decode(codes)))
