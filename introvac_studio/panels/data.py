@@ -54,6 +54,7 @@ from introvac_studio.data_summary import DataChoice, DataRequest, DataSummary
 from introvac_studio.settings import Settings
 from introvac_studio.widgets.texts import heading, muted, tabular
 from trainer.data.derive import parse
+from trainer.data.shards import any_in
 from trainer.errors import DataError
 from trainer.setup import DEFAULT_ATTRIBUTES
 
@@ -69,8 +70,8 @@ SUBSETS = (
 
 
 def spec_of_folder(folder: Path) -> str:
-    """The data that a dropped folder holds: a cache, CelebA, or labelled pictures."""
-    if (folder / "meta.json").is_file() and (folder / "images.npy").is_file():
+    """The data that a dropped folder holds: a cache or shards of one, CelebA, or labelled pictures."""
+    if ((folder / "meta.json").is_file() and (folder / "images.npy").is_file()) or any_in(folder):
         return str(folder)
     for place in (folder, folder / "Anno"):
         if (place / "list_attr_celeba.txt").is_file():

@@ -131,3 +131,6 @@ def test_that_dropped_folders_are_recognised(tmp_path: Path) -> None:
     (tmp_path / "images.npy").touch()
     assert spec_of_folder(tmp_path) == str(tmp_path)
     assert DataChoice(str(tmp_path)).kind == "cache"
+    shards = tmp_path / "shards"
+    (shards / "shard-00001-of-00002").mkdir(parents=True)
+    assert spec_of_folder(shards) == str(shards)
