@@ -25,7 +25,7 @@ _WIDTH, _HEIGHT = 178, 218  # of an aligned CelebA picture
 _NOISE, _QUALITY = 4.0, 75  # files of about 7 kB, as CelebA's are
 
 
-def write_photos(folder: Path, count: int = PHOTOS, drawn: int = DRAWN) -> Source:
+def write_photos(folder: Path, count: int, drawn: int) -> Source:
     """Drawn faces with a camera's noise as JPEGs in CelebA's layout; every `drawn`-th file is the same."""
     pictures = folder / "img_align_celeba"
     pictures.mkdir(parents=True)
@@ -57,7 +57,7 @@ def measure() -> list[Figure]:
     """Batches of 64 at 64 px with flips, and a cache of 64 px `center` made by two processes."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
-        source = write_photos(folder / "photos")
+        source = write_photos(folder / "photos", PHOTOS, DRAWN)
         caches = [folder / f"cache-{k}" for k in range(3)]
         times = [timed(partial(build, source, SIZE, CROP, out, PROCESSES)) for out in caches]
         figures = [_batches(source, Cache.open(caches[0]))]
