@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from introvac_studio.state import Face, FaceSet, Image
+from trainer.latent import Hyperplanes
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,9 @@ class SamplingRequest:
         seed: decides all noise.
         device: as `trainer.device.resolve` takes it.
         digest: of the model that is open; a file with other weights is refused. Empty takes any.
+        sampler: a name in `trainer.sampling.SAMPLERS`.
+        accept_on: whose label decides, as in `trainer.sampling.ACCEPT_ON`.
+        full: run chains in all dimensions.
     """
 
     model_path: Path
@@ -42,6 +46,37 @@ class SamplingRequest:
     seed: int
     device: str = "auto"
     digest: str = ""
+    sampler: str = "langevin"
+    accept_on: str = "code"
+    full: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class SamplingPlan:
+    """How a request is served, said before its first face.
+
+    Attributes:
+        request: the very object that asked.
+        chain: "langevin" or "mala" where each draw is the end of a chain, which has a path; else empty.
+            "mala" also where it stands in for "exact".
+        step_size: alpha of those chains.
+        steps: of each.
+        full: whether they run in all dimensions.
+        acceptance: the share of steps that MALA accepted once its step size was tuned; else None.
+        note: what a user must know about how the sampler draws; often empty.
+        decodes_on: the device that decodes, in words.
+        runs_on: what runs chains in all dimensions, in words; empty where none do.
+    """
+
+    request: SamplingRequest
+    chain: str
+    step_size: float
+    steps: int
+    full: bool
+    acceptance: float | None
+    note: str
+    decodes_on: str
+    runs_on: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +91,7 @@ class SampledBatch:
         draws: (n,) number of each face's chain: with the seed it gives the code back.
         drawn_total: draws up to and with the last face.
         accepted_total: those accepted.
+        reencoded: (n, K+1) logits of the pictures, encoded again, where these decide; else None.
     """
 
     request: SamplingRequest
@@ -65,6 +101,7 @@ class SampledBatch:
     draws: NDArray[np.int64]
     drawn_total: int
     accepted_total: int
+    reencoded: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +113,49 @@ class SamplingEnd:
     accepted: int
     cancelled: bool = False
     error: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Watch:
+    """Look at how well a request's sampler draws, on many chains of its own."""
+
+    request: SamplingRequest
+    planes: Hyperplanes
+
+
+@dataclass(frozen=True, eq=False)
+class WatchEnd:
+    """A watch has ended: with a verdict in its last snapshot, cancelled, or with an `error`."""
+
+    watch: Watch
+    cancelled: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class PathWanted:
+    """Where the chain of one face has been.
+
+    Attributes:
+        plan: of the run that the face is from.
+        planes: of the model.
+        draw: the number of the face's chain.
+        face: the face itself; its name labels the path.
+    """
+
+    plan: SamplingPlan
+    planes: Hyperplanes
+    draw: int
+    face: Face
+
+
+@dataclass(frozen=True, eq=False)
+class ChainPath:
+    """States (n, d) of a chain at `steps` (n,), from its start in the prior to the face's code."""
+
+    wanted: PathWanted
+    steps: NDArray[np.int64]
+    states: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,24 +1,28 @@
 """The thread that draws codes for wanted attributes and decodes them.
 
 Wiring: `panel.requested -> thread.submit`, `panel.cancelRequested -> thread.cancel`,
-`thread.batchReady -> panel.add_batch`, `thread.progressed -> panel.show_progress`,
-`thread.finished_ -> panel.end`; call `close()` before the window goes.
+`thread.planned -> panel.show_plan`, `thread.batchReady -> panel.add_batch`,
+`thread.progressed -> panel.show_progress`, `thread.finished_ -> panel.end`; call `close()` before the window
+goes.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
-from introvac_studio.messages import SampledBatch, SamplingEnd, SamplingRequest
-from trainer import sampling
+from introvac_studio.messages import SampledBatch, SamplingEnd, SamplingPlan, SamplingRequest
+from trainer import device, sampling
 from trainer.errors import Cancelled, IntroVACError, ModelError
+from trainer.latent import Hyperplanes
+from trainer.samplers.exact import proposal
+from trainer.targets import posterior
 
 if TYPE_CHECKING:
     from trainer.codec import Codec
@@ -34,11 +38,13 @@ class SamplingThread(QThread):
     It keeps its own copy of the model, and opens it again when path, stamp or device change.
 
     Signals:
+        planned: a `SamplingPlan`, before the first draw.
         batchReady: a `SampledBatch` of at most 16 accepted faces.
         progressed: the request, its faces accepted, and codes drawn for it.
         finished_: a `SamplingEnd`; also when cancelled, replaced or failed.
     """
 
+    planned = Signal(object)
     batchReady = Signal(object)
     progressed = Signal(object, int, int)
     finished_ = Signal(object)
@@ -136,18 +142,22 @@ class SamplingThread(QThread):
             return self._current is not request
 
         target = sampling.Target(request.wants)
-        plan = sampling.schedule(
-            codec.planes, target, request.recipe, step_size=request.step_size, steps=request.steps
-        )
+        plan = plan_of(codec.planes, request, codec.device)
+        self.planned.emit(plan)
         drawn = accepted = 0
         for batch in sampling.generate(
             codec.planes,
             target,
             request.count,
+            sampler=request.sampler,
             step_size=plan.step_size,
             steps=plan.steps,
             seed=request.seed,
             accept=request.accept,
+            accept_on=request.accept_on,
+            look=sampling.looks_of(codec),
+            full=plan.full,
+            kernels=kernels_of(request),
             cancelled=stopped,
         ):
             rows = np.flatnonzero(batch.accepted)
@@ -159,10 +169,55 @@ class SamplingThread(QThread):
                 yield SampledBatch(
                     request,
                     batch.z[part],
-                    codec.decode(batch.z[part]),
+                    codec.decode(batch.z[part]) if batch.images is None else batch.images[part],
                     batch.logits[part],
                     drawn + part.astype(np.int64),
                     batch.drawn_total if last else drawn + int(part[-1]) + 1,
                     accepted + start + len(part),
+                    None if batch.reencoded is None else batch.reencoded[part],
                 )
             drawn, accepted = batch.drawn_total, batch.accepted_total
+
+
+def plan_of(planes: Hyperplanes, request: SamplingRequest, decodes_on: str) -> SamplingPlan:
+    """How a request is to be served; where a step size has to be tuned, this does it.
+
+    Raises:
+        ConfigError: a setting that makes no sense.
+        ModelError: an attribute that the model does not know, or cannot tell.
+    """
+    target = sampling.Target(request.wants)
+    chain, full = request.sampler, request.full
+    if request.sampler == "exact":
+        full = False
+        chain = "mala" if proposal(posterior(planes, target)).hopeless else ""
+        schedule = sampling.schedule(planes, target, sampler=chain or "exact")
+    else:
+        schedule = sampling.schedule(
+            planes, target, request.recipe, request.step_size, request.steps, sampler=chain, full=full
+        )
+    on = "" if not full else "CPU (NumPy)" if _on_cpu(request) else device.guess(request.device).upper()
+    return SamplingPlan(
+        request,
+        chain,
+        schedule.step_size,
+        schedule.steps,
+        full,
+        schedule.acceptance,
+        sampling.explain(planes, target, request.sampler),
+        decodes_on,
+        on,
+    )
+
+
+def kernels_of(request: SamplingRequest) -> Mapping[str, sampling.Kernel] | None:
+    """What runs chains in all dimensions; None is NumPy, which also runs the span on any device."""
+    if not request.full or request.sampler == "exact" or _on_cpu(request):
+        return None
+    from trainer.samplers import torch_kernels
+
+    return torch_kernels.choose(request.device)
+
+
+def _on_cpu(request: SamplingRequest) -> bool:
+    return device.guess(request.device) == "cpu"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from introvac_studio.messages import SampledBatch, SamplingEnd, SamplingRequest
+from introvac_studio.messages import SampledBatch, SamplingEnd, SamplingPlan, SamplingRequest
 from introvac_studio.workers.sampling import CHUNK, SamplingThread
 from trainer.latent import sigmoid
 
@@ -33,9 +33,11 @@ class Log:
     """What the thread said, in order."""
 
     def __init__(self, thread: SamplingThread) -> None:
+        self.plans: list[SamplingPlan] = []
         self.batches: list[SampledBatch] = []
         self.ends: list[SamplingEnd] = []
         self.progress: list[tuple[int, int]] = []
+        thread.planned.connect(self.plans.append)
         thread.batchReady.connect(self.batches.append)
         thread.finished_.connect(self.ends.append)
         thread.progressed.connect(lambda _, accepted, drawn: self.progress.append((accepted, drawn)))
@@ -86,6 +88,46 @@ def test_that_a_seed_and_a_draw_give_a_code_back(thread, qtbot, tiny_model) -> N
         first=int(batch.draws[4]),
     )
     assert np.array_equal(again[0], batch.z[4])
+
+
+@pytest.mark.parametrize("sampler", ["exact", "langevin", "mala"])
+@pytest.mark.parametrize("full", [False, True])
+def test_that_each_sampler_draws_what_its_plan_says(thread, qtbot, tiny_model, sampler, full) -> None:
+    from trainer.codec import Codec
+    from trainer.sampling import SAMPLERS, Target
+
+    wanted = request(tiny_model, sampler=sampler, full=full, step_size=None, steps=None, count=3)
+    log = run(thread, qtbot, wanted)
+    ((plan,), (end,)) = log.plans, log.ends
+    assert not end.error and end.accepted == 3 and plan.request is wanted
+    assert plan.chain == ("" if sampler == "exact" else sampler)
+    assert plan.full == (full and sampler != "exact")
+    assert plan.runs_on == ("CPU (NumPy)" if plan.full else "")
+    assert (plan.acceptance is not None) == (sampler == "mala") and "cpu" in plan.decodes_on.lower()
+    again = SAMPLERS[sampler](
+        Codec(tiny_model, "cpu").planes,
+        Target({"Eyeglasses": True}),
+        1,
+        step_size=plan.step_size,
+        steps=plan.steps,
+        seed=3,
+        first=int(log.batches[0].draws[2]),
+        full=plan.full,
+    )
+    assert np.array_equal(again[0], log.batches[0].z[2])
+
+
+def test_that_pictures_can_decide(thread, qtbot, tiny_model) -> None:
+    from trainer.codec import Codec
+
+    log = run(thread, qtbot, request(tiny_model, accept_on="image", accept=0.5, sampler="exact", count=5))
+    codec = Codec(tiny_model, "cpu")
+    assert log.ends[0].accepted == 5 or "accepted in" in log.ends[0].error
+    for batch in log.batches:
+        again = codec.planes.logits(codec.encode(batch.images)[0])
+        assert np.allclose(batch.reencoded, again, atol=1e-3)
+        assert (batch.reencoded[:, 0] >= 0).all()
+    assert sum(len(b.z) for b in log.batches) == log.ends[0].accepted
 
 
 def test_that_a_cancelled_run_ends_soon_and_says_so(thread, qtbot, tiny_model) -> None:
