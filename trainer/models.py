@@ -80,6 +80,16 @@ def folded(weight: Tensor) -> Tensor:
         return torch.einsum("ak,oikl,bl->ioab", fold, weight, fold)
 
 
+def blocked(weight: Tensor) -> Tensor:
+    """The kernel (4 * out, in, 6, 6) of a convolution of stride 2 and padding 2 whose output, through
+    `pixel_shuffle`, equals the 5x5 convolution `weight` (out, in, 5, 5) with padding 2.
+
+    Each of the four pixels of a block reads the 6x6 window through its own shift of the 5x5 kernel.
+    """
+    shifts = [F.pad(weight, (b, 1 - b, a, 1 - a)) for a in (0, 1) for b in (0, 1)]
+    return torch.stack(shifts, dim=1).flatten(0, 1)
+
+
 class ResidualBlock(nn.Module):
     """conv3 - norm - LeakyReLU, twice; the skip is added after the last activation.
 
@@ -171,7 +181,16 @@ class Decoder(nn.Module):
         h = first(h)
         for block in upsampled:
             h = block(h, "up")
-        return torch.sigmoid(_full(self.predict(h)))
+        return torch.sigmoid(_full(self._pixels(h)))
+
+    def _pixels(self, h: Tensor) -> Tensor:
+        """`predict`; on the CPU, whose kernels want many output channels, by blocks of 2x2 pixels."""
+        conv = self.predict
+        if h.device.type != "cpu" or conv.bias is None:
+            return conv(h)
+        return F.pixel_shuffle(
+            F.conv2d(h, blocked(conv.weight), conv.bias.repeat_interleave(4), stride=2, padding=2), 2
+        )
 
 
 class AttributeClassifier(nn.Linear):

@@ -179,6 +179,8 @@ def train(args: Namespace) -> int:
     from trainer import device, distributed
 
     kind = device.resolve(config.loop.device, distributed.place().local).type
+    if kind == "cpu":
+        device.keep_memory()
     with distributed.joined(kind) as group:
         voice = _Voice(args.events, silent=not group.main)
         try:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from trainer.config import ModelConfig, preset
 from trainer.errors import ConfigError
-from trainer.models import IntroVAC, ResidualBlock, folded, recalibrate
+from trainer.models import IntroVAC, ResidualBlock, blocked, folded, recalibrate
 from trainer.setup import WIDTHS
 
 
@@ -83,6 +83,14 @@ def test_that_a_folded_convolution_equals_upsampling_first(side: int) -> None:
         strict=True,
     ):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+def test_that_pixels_by_blocks_equal_pixels_one_by_one() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 4, 8, 8, dtype=torch.float64)
+    weight = torch.randn(3, 4, 5, 5, dtype=torch.float64)
+    fast = F.pixel_shuffle(F.conv2d(x, blocked(weight), stride=2, padding=2), 2)
+    torch.testing.assert_close(fast, F.conv2d(x, weight, padding=2), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("norm", ["batch", "group"])
