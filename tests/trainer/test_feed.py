@@ -10,11 +10,14 @@ import pytest
 import torch
 
 from trainer import feed as feed_module
-from trainer.data.cache import Cache, build
+from trainer.config import with_settings
+from trainer.data.cache import Cache, build, open_data
+from trainer.data.select import select
 from trainer.data.shards import build_shard
 from trainer.data.source import open_source
 from trainer.errors import DataError
 from trainer.feed import READ_AHEAD, Feed, to_floats
+from trainer.loop import Trainer
 
 N, SIZE = 60, 16
 DEVICES = [
@@ -113,6 +116,20 @@ def test_that_shards_feed_the_same(cache, sharded):
     plan = plan_of(20, rows=16)
     for wanted, got in zip(plan, feed.batches(plan), strict=True):
         assert_same(got, as_before(cache, *wanted))
+
+
+def test_that_a_run_on_shards_is_the_run_on_the_whole(tiny_config, tmp_path):
+    config = with_settings(tiny_config, {"max_steps": 3, "shuffle_block": 4})
+    for index in range(2):
+        build_shard("avatars:96", 32, "none", index, 2, tmp_path / "shards", workers=1)
+    weights = []
+    for data in ("avatars:96", str(tmp_path / "shards")):
+        chosen = select(open_data(data, 32, "none", workers=1), ("Eyeglasses", "Hat"))
+        trainer = Trainer(config, chosen, tmp_path / f"run-{len(weights)}")
+        list(trainer.train())
+        weights.append({name: p.detach().clone() for name, p in trainer.model.named_parameters()})
+    assert all(torch.equal(weights[0][name], p) for name, p in weights[1].items())
+    assert not feeding_threads()
 
 
 def test_that_the_images_themselves_are_never_mirrored(cache):
