@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from introvac_studio.messages import ExportJob, Sheet
 from introvac_studio.state import Edit, Face, Image, ModelInfo
 from trainer import grid, latent
-from trainer.errors import IntroVACError
+from trainer.errors import IntroVACError, ModelError
 
 Decode = Callable[[ArrayLike], Image]
 
@@ -26,6 +26,7 @@ def recipe(model: ModelInfo, faces: Sequence[Face], edit: Edit) -> dict[str, Any
         "faces": [{"name": f.name, **dict(f.recipe)} for f in faces],
         "z": [np.round(f.mu, 6).tolist() for f in faces],
         "deltas": dict(edit.amounts),
+        "keep": list(edit.keep),
         "offset": None if edit.offset is None else np.round(edit.offset, 6).tolist(),
         "seed": next((f.recipe["seed"] for f in faces if "seed" in f.recipe), None),
     }
@@ -72,20 +73,16 @@ class EditExport:
 
     def __call__(self, decode: Decode) -> ExportJob:
         mu = np.stack([f.mu for f in self.faces])
-        start = mu if self.edit.offset is None else mu + self.edit.offset
         planes = self.model.planes
         reconstructed = decode(mu)
-        edited = decode(latent.move(start, planes, self.edit.amounts))
+        edited = decode(mu + self.edit.step(planes))
         originals = tuple(f.original for f in self.faces)
         rows: list[tuple[Image | None, ...]] = [originals, tuple(reconstructed), tuple(edited)]
         labels = ("original", "reconstruction", "edited")
         sheets = {"triplets": Sheet(tuple(rows), labels, ("",) * len(self.faces))}
-        if self.attribute:
-            moved = [
-                latent.move(start, planes, self.edit.with_amount(self.attribute, d).amounts)
-                for d in self.deltas
-            ]
-            columns = [decode(z) for z in moved]
+        if self.attribute and self._has_way(planes):
+            steps = [self.edit.with_amount(self.attribute, d).step(planes) for d in self.deltas]
+            columns = [decode(mu + step) for step in steps]
             strip = tuple(tuple(column[i] for column in columns) for i in range(len(self.faces)))
             heads = tuple("0" if d == 0 else f"{d:+g}" for d in self.deltas)
             sheets["strip"] = Sheet(strip, (), heads)
@@ -93,3 +90,11 @@ class EditExport:
             "strip": {"attribute": self.attribute, "deltas": list(self.deltas)}
         }
         return ExportJob(sheets, note, f"{self.model.name}-edit")
+
+    def _has_way(self, planes: latent.Hyperplanes) -> bool:
+        """Whether there is anything left of the strip's direction."""
+        try:
+            self.edit.heading(planes, self.attribute)
+        except ModelError:
+            return False
+        return True

@@ -6,7 +6,7 @@ with tensors: codes are numpy arrays of d float64 values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-from trainer import latent
+from trainer import edits, latent
 from trainer.card import ModelCard
 
 Image = NDArray[np.uint8]
@@ -55,10 +55,16 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """Moves along attributes, in units of delta, on top of a free displacement in code space."""
+    """Moves along attributes, in units of delta, on top of a free displacement in code space.
+
+    Each move goes along its attribute's direction less what lies in the span of the kept ones, so that
+    a kept attribute's logit is what the face, the displacement and its own amount make it, whatever the
+    others do.
+    """
 
     amounts: Mapping[str, float] = field(default_factory=dict)
     offset: Code | None = None
+    keep: tuple[str, ...] = ()
 
     def amount(self, name: str) -> float:
         return self.amounts.get(name, 0.0)
@@ -67,14 +73,53 @@ class Edit:
         rest = {k: v for k, v in self.amounts.items() if k != name}
         return replace(self, amounts=rest | ({name: amount} if amount else {}))
 
+    def with_keep(self, name: str, on: bool) -> Edit:
+        """With an attribute kept, or let go."""
+        rest = tuple(k for k in self.keep if k != name)
+        return replace(self, keep=(*rest, name) if on else rest)
+
+    def within(self, names: Container[str]) -> Edit:
+        """What is left of it where only these attributes are known."""
+        amounts = {k: v for k, v in self.amounts.items() if k in names}
+        return replace(self, amounts=amounts, keep=tuple(k for k in self.keep if k in names))
+
+    def heading(self, planes: latent.Hyperplanes, name: str) -> edits.Heading:
+        """Where a move of one attribute goes; nothing keeps an attribute from itself.
+
+        Raises:
+            ModelError: nothing is left of the direction, or there is none.
+        """
+        return edits.heading(planes, name, (k for k in self.keep if k != name))
+
+    def step(self, planes: latent.Hyperplanes) -> Code:
+        """What the edit adds to a code, (d,).
+
+        Raises:
+            ModelError: as `heading`, of an attribute that is moved.
+        """
+        total = np.zeros(planes.dim) if self.offset is None else self.offset.astype(np.float64)
+        for name, amount in self.amounts.items():
+            total = total + amount * self.heading(planes, name).unit
+        return total
+
+    def shifted(self, planes: latent.Hyperplanes, by: Code) -> Edit:
+        """With a further free displacement (d,), less what would move a kept logit."""
+        if self.keep:
+            normals = np.stack([planes.normal(name) for name in self.keep])
+            for _ in range(2):  # the second takes off what rounding left of the first
+                by = by - normals.T @ np.linalg.lstsq(normals.T, by, rcond=None)[0]
+        return replace(self, offset=by if self.offset is None else self.offset + by)
+
     @property
     def empty(self) -> bool:
+        """Whether it leaves every code where it is."""
         return not any(self.amounts.values()) and (self.offset is None or not self.offset.any())
 
     def same(self, other: Edit) -> bool:
         a = np.zeros(1) if self.offset is None else self.offset
         b = np.zeros(1) if other.offset is None else other.offset
-        return dict(self.amounts) == dict(other.amounts) and bool(np.array_equal(a + 0 * b, b + 0 * a))
+        alike = dict(self.amounts) == dict(other.amounts) and set(self.keep) == set(other.keep)
+        return alike and bool(np.array_equal(a + 0 * b, b + 0 * a))
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,8 +272,7 @@ class StudioState(QObject):
     def moved(self, edit: Edit) -> Code:
         """The current face's code under an edit (d,)."""
         assert self.face is not None and self.model is not None
-        start = self.face.mu if edit.offset is None else self.face.mu + edit.offset
-        return latent.move(start, self.model.planes, edit.amounts).astype(np.float64)
+        return self.face.mu + edit.step(self.model.planes)
 
     def open_face(self, face: Face, edit: Edit | None = None) -> None:
         """Make a face the current one; one step of history, but the first face is where history begins."""
@@ -239,8 +283,13 @@ class StudioState(QObject):
             self._push(f"open {face.name}", face, edit)
 
     def preview(self, edit: Edit) -> None:
-        """Show an edit while it is being made; `commit` settles it."""
+        """Show an edit while it is being made; `commit` settles it.
+
+        Raises:
+            ModelError: keeping others leaves nothing of a move; the edit stays as it was.
+        """
         if self.face is not None:
+            self.moved(edit)
             self.edit = edit
             self.revision += 1
             self.editChanged.emit()
@@ -249,10 +298,14 @@ class StudioState(QObject):
         """Settle the edit (the previewed one unless given) as one step of history.
 
         Consecutive commits with the same `merge` are one step.
+
+        Raises:
+            ModelError: as `preview`.
         """
         edit = self.edit if edit is None else edit
         if self.face is None:
             return
+        self.moved(edit)
         if edit.same(self._settled[1]):
             self.discard_preview()
             return
@@ -264,8 +317,18 @@ class StudioState(QObject):
             self.preview(self._settled[1])
             self.editCommitted.emit()
 
+    def keep(self, name: str, on: bool) -> None:
+        """Keep an attribute's logit where it is when others move, or let it go; one step of history.
+
+        Raises:
+            ModelError: as `preview`, or an attribute without a direction.
+        """
+        if on and self.model is not None:
+            self.model.planes.normal(name)
+        self.commit(f"keep {name}" if on else f"let {name} move", self.edit.with_keep(name, on))
+
     def reset(self) -> None:
-        """Back to the face as it was."""
+        """Back to the face as it was, with nothing kept."""
         self.commit("reset", Edit())
 
     def _push(self, text: str, face: Face | None, edit: Edit, merge: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 import trainer
 from introvac_studio import exports, resources, theme
+from introvac_studio.directions import Directions
 from introvac_studio.export_dialog import ExportDialog
 from introvac_studio.main_window import Command, Dock, MainWindow
 from introvac_studio.messages import Codes, ExportJob, Failure, Opened
@@ -28,7 +30,7 @@ from introvac_studio.workers.inference import InferenceThread
 from introvac_studio.workers.sampling import SamplingThread
 from trainer import config
 from trainer.data.avatars import CREDIT
-from trainer.errors import ConfigError
+from trainer.errors import ConfigError, ModelError
 
 RECENT = 8  # models remembered
 GRID_FACES = 8  # faces in an exported grid
@@ -84,6 +86,7 @@ class Studio(QObject):
         self.generate = GeneratePanel(self.state)
         self.generate.device = device
         self.runs = Runs(self.settings, self)
+        self.directions = Directions(self.state, self.settings, self.window, self)
         self._model_wanted = 0
         self._faces_wanted: FacesWanted | None = None
         self._carried: Edit | None = None  # to be put on the face that is encoded again by another model
@@ -126,6 +129,7 @@ class Studio(QObject):
             Command("&Edit", "Redo", "Ctrl+Shift+Z", undo.redo),
             Command("&Edit", "Reset edit", "Ctrl+R", self.state.reset),
             Command("&Edit", "Random face", "Ctrl+G", self.draw_face),
+            *self.directions.commands(),
             Command("&View", "Edit", "Ctrl+1", lambda: self.window.show_workspace("edit")),
             Command("&View", "Train", "Ctrl+2", lambda: self.window.show_workspace("train")),
             Command("&View", "Generate", "Ctrl+3", lambda: self.window.show_workspace("generate")),
@@ -160,6 +164,9 @@ class Studio(QObject):
         editor.photoOffered.connect(self.open_photo)
         editor.saveRequested.connect(self.save_face)
         editor.exportRequested.connect(self.export_grid)
+        editor.removeRequested.connect(self.directions.remove)
+        self.directions.complained.connect(self.complain)
+        self.directions.told.connect(self._on_told)
         self.faces.faceActivated.connect(self.open_row)
         self.faces.photoOffered.connect(self.open_photo)
         self.faces.priorRequested.connect(self.draw_face)
@@ -212,6 +219,7 @@ class Studio(QObject):
         self.window.remember()
         self.runs.shut_down()
         self.sampling.close()
+        self.directions.close()
         self.faces_thread.close()
         self.inference.close()
 
@@ -345,7 +353,12 @@ class Studio(QObject):
         self._carried = None
         if face is None or face.original is None or face.original.shape[0] != model.size:
             return
-        self._carried = Edit({k: v for k, v in edit.amounts.items() if k in model.attributes})
+        carried = replace(edit.within(model.attributes), offset=None)
+        try:
+            carried.step(model.planes)
+        except ModelError:  # its attributes depend on each other more than the old model's
+            carried = replace(carried, keep=())
+        self._carried = carried
         self.inference.open_row(model.stamp, face.original, face.name, face.recipe)
 
     @Slot()
@@ -548,6 +561,10 @@ class Studio(QObject):
         dialog = ExportDialog(job, self.settings, self.window)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
+
+    @Slot(str)
+    def _on_told(self, text: str) -> None:
+        self.window.show_progress(text, 0, 0)
 
     # -- status ---------------------------------------------------------------------------------------
 

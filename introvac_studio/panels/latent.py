@@ -7,7 +7,6 @@ and its release `commit`. The panel listens to the state by itself. `show_chain`
 
 from __future__ import annotations
 
-from dataclasses import replace
 from html import escape
 
 import numpy as np
@@ -459,7 +458,9 @@ class LatentPanel(QWidget):
         if self._drag is None:
             self._drag = (self._state.edit, z)
         edit, start = self._drag
-        self._state.preview(_shifted(edit, projection.lift(np.array([x, y]) - projection.project(start))))
+        by = projection.lift(np.array([x, y]) - projection.project(start))
+        if self._state.model is not None:
+            self._state.preview(edit.shifted(self._state.model.planes, by))
 
     @Slot()
     def _release(self) -> None:
@@ -475,8 +476,9 @@ class LatentPanel(QWidget):
 
     @Slot(float, float)
     def _nudge(self, dx: float, dy: float) -> None:
-        if self._projection is not None:
-            self._state.commit(MOVE, _shifted(self._state.edit, self._projection.lift((dx, dy))))
+        if self._projection is not None and self._state.model is not None:
+            by = self._projection.lift((dx, dy))
+            self._state.commit(MOVE, self._state.edit.shifted(self._state.model.planes, by))
 
     # The mouse elsewhere
 
@@ -493,11 +495,6 @@ class LatentPanel(QWidget):
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_stack"):
             self._show_points()
             self._show_chain()
-
-
-def _shifted(edit: Edit, by: NDArray[np.float64]) -> Edit:
-    """The edit with a further displacement (d,) in code space."""
-    return replace(edit, offset=by if edit.offset is None else edit.offset + by)
 
 
 def _titles(label: str, share: float) -> tuple[str, ...]:
