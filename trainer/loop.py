@@ -11,7 +11,8 @@ import itertools
 import math
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,15 @@ class DivergedError(RunError):
     """A loss, a weight or an optimiser's moment is no longer finite."""
 
 
+@dataclass(frozen=True)
+class _Wishes:
+    """What all processes of a run have agreed to do."""
+
+    stop: bool = False
+    pause: bool = False
+    snapshot: bool = False
+
+
 def _seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
 
@@ -88,6 +98,8 @@ class Trainer:
             torch.set_num_threads(config.loop.threads)
         self.device = device.resolve(config.loop.device, self.group.place.local if self.group.several else 0)
         self.precision = device.precision(self.device, config.loop.precision)
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # every batch has the same shape
         self.batch_size = min(config.optim.batch_size, len(selection.train))
         rank_part(np.empty(self.batch_size), 0, self.group.place.world)
         self.steps_per_epoch = len(selection.train) // self.batch_size
@@ -104,7 +116,7 @@ class Trainer:
         self._rate_scale = 1.0  # falls with each rollback
         self._rollbacks = 0
         self._lost_in_a_row = 0  # steps without an update
-        self._stopping = False  # agreed by all processes, as opposed to what this one was told
+        self._wishes = _Wishes()
         self._meter = Meter(self.group)
         self._resumed = resume
         if resume:
@@ -242,7 +254,7 @@ class Trainer:
         self.model.train()
         self._meter.restart()
         self._saved_at = time.monotonic()
-        while not self._heed()[0]:
+        while not self._heed().stop:
             if self._epoch_due:  # now, or when the run was stopped at an epoch's last step
                 yield from self._finish_epoch()
             elif self.step < self.total_steps:
@@ -272,12 +284,12 @@ class Trainer:
             config=self.config.to_dict(),
         )
 
-    def _heed(self) -> tuple[bool, bool, bool]:
-        """What all processes agree to do: stop, pause, take a snapshot."""
-        wishes = self.group.agree(self.control.stopping, self.control.paused, self.control.take_snapshot())
-        stop, pause, snapshot = wishes
-        self._stopping = self._stopping or stop
-        return self._stopping, pause and not self._stopping, snapshot
+    def _heed(self) -> _Wishes:
+        """What all processes agree to do. A stop stays; a snapshot waits until it is taken."""
+        told = self.group.agree(self.control.stopping, self.control.paused, self.control.take_snapshot())
+        stop = self._wishes.stop or told[0]
+        self._wishes = _Wishes(stop, told[1] and not stop, self._wishes.snapshot or told[2])
+        return self._wishes
 
     @property
     def _epoch_due(self) -> bool:
@@ -294,13 +306,12 @@ class Trainer:
         plan = self._plan(epoch, range(within, last))
         with closing(self.feed.batches(plan)) as batches:
             while self.step < self.total_steps:
-                stop, pause, snapshot = self._heed()
-                if pause:
-                    stop = yield from self._pause()
-                if stop:
+                at = self.step
+                if self._heed().pause:
+                    yield from self._pause()
+                yield from self._take_snapshot()
+                if self._wishes.stop or self.step != at:  # saving may have found that the run diverged
                     return
-                if snapshot:
-                    yield from self._save("snapshot")
                 batch = next(batches, None)
                 if batch is None:
                     return
@@ -392,21 +403,22 @@ class Trainer:
                     raise
         return None
 
-    def _pause(self) -> Generator[events.Event, None, bool]:
-        """Wait; gives whether to stop."""
+    def _pause(self) -> Iterator[events.Event]:
         yield from self._save("last")
         yield events.Paused(**self._at())
-        stop, pause, snapshot = self._stopping, True, False
-        while pause and not stop:
+        while self._wishes.pause:
             if self.group.main:  # the others wait for its word
                 self.control.wait()
-            stop, pause, snapshot = self._heed()
-            if snapshot:
-                yield from self._save("snapshot")
+            self._heed()
+            yield from self._take_snapshot()
         self._meter.restart()
-        if not stop:
+        if not self._wishes.stop:
             yield events.Continued(**self._at())
-        return stop
+
+    def _take_snapshot(self) -> Iterator[events.Event]:
+        if self._wishes.snapshot:
+            self._wishes = replace(self._wishes, snapshot=False)
+            yield from self._save("snapshot")
 
     # -- what losses say ------------------------------------------------------------------------
 
@@ -458,12 +470,12 @@ class Trainer:
             rate = self._learning_rate(self.step // self.steps_per_epoch)
             yield events.Diverged(**self._at(), loss=culprit, action="stopped", learning_rate=rate)
             raise self.diverged(f"{culprit} is no longer a finite number")
-        at = self._at()
+        at, scale = self._at(), self._rate_scale
         self.group.agree(False)  # nobody reads while process 0 may still write
         self._resume()
         self._rollbacks += 1
         self._lost_in_a_row = 0
-        self._rate_scale *= 0.5**self._rollbacks
+        self._rate_scale = scale / 2
         rate = self._learning_rate(self.step // self.steps_per_epoch)
         self._meter.restart()
         yield events.Diverged(**at, loss=culprit, action="rolled back", learning_rate=rate)
@@ -550,14 +562,11 @@ class Trainer:
         steps = recalibration(self._refresh_shown(), batches(), generator)
         going = True
         while going:
-            with self._cast():  # not around the yield: whoever listens computes as it likes
+            with self.precision.cast():  # not around the yield: whoever listens computes as it likes
                 going = next(steps, _END) is not _END
             if going:
                 seen += size
                 yield seen
-
-    def _cast(self) -> Any:
-        return nullcontext() if self.precision.dtype == torch.float64 else self.precision.cast()
 
     def _validate(self) -> dict[str, float] | None:
         """The figures; None when a stop came before they were whole."""

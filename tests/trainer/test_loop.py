@@ -566,3 +566,33 @@ def test_that_a_disk_that_gives_out_during_a_save_leaves_a_run_that_resumes(
     list(whole.train())
     a, b = weights(whole.model), weights(again.model)
     assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_that_a_snapshot_asked_for_between_epochs_is_taken(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    control = Control()
+    run, said = Trainer(tiny_config, images, tmp_path, control), []
+    for event in run.train():
+        said.append(event)
+        if isinstance(event, events.Validated) and event.epoch == 1:
+            control.snapshot()
+    (snapshot,) = (e for e in of(events.CheckpointSaved, said) if e.kind == "snapshot")
+    assert snapshot.step == 9
+
+
+def test_that_each_time_a_run_goes_back_it_steps_half_as_far(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    """The second time from a checkpoint that was saved after the first."""
+    config = with_settings(tiny_config, {"rollbacks": 2, "lr_milestones": (), "enabled": False, "epochs": 5})
+    run = Trainer(config, images, tmp_path)
+    batches, rates = run.feed.batches, []
+    spoilt(run, set(range(4, 1000)))
+    for event in run.train():
+        if isinstance(event, events.Diverged):
+            rates.append(event.learning_rate / config.optim.learning_rate)
+            run.feed.batches = batches
+        if isinstance(event, events.CheckpointSaved) and event.kind == "last" and len(rates) == 1:
+            spoilt(run, set(range(12, 1000)))
+    assert rates == [0.5, 0.25]

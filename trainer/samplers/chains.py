@@ -201,7 +201,7 @@ def tiles_of(first: int, count: int, seed: int) -> range:
 
 
 def put(out: Codes, first: int, tile: int, codes: Floats) -> None:
-    """Copy what `out`, whose first row is number `first`, wants of the codes (n, d) of tiles from `tile` on."""
+    """Copy what `out`, whose first row is `first`, wants of the codes (n, d) of tiles from `tile` on."""
     low, high = max(first, tile * TILE), min(first + len(out), tile * TILE + len(codes))
     out[low - first : high - first] = codes[low - tile * TILE : high - tile * TILE]
 
