@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal, Slot
@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMainWindow,
+    QMenu,
     QMenuBar,
     QProgressBar,
     QPushButton,
@@ -52,12 +53,16 @@ class Dock:
 
 @dataclass(frozen=True)
 class Command:
-    """One action: where it sits, what it says, its shortcut, and what it does."""
+    """One action: where it sits, what it says, its shortcut, and what it does.
+
+    With `choices` it is a submenu of what these are when it opens; `act` takes the one chosen.
+    """
 
     menu: str
     text: str
     shortcut: str
-    act: Callable[[], object]
+    act: Callable[..., object]
+    choices: Callable[[], Sequence[str]] | None = None
 
 
 class Workspace(QMainWindow):
@@ -162,6 +167,7 @@ class MainWindow(QMainWindow):
         self._may_close = False
         self.workspaces: dict[str, Workspace] = {}
         self.actions_: dict[str, QAction] = {}
+        self.menus: dict[str, QMenu] = {}  # submenus
         self.setWindowTitle("IntroVAC Studio")
         self.setMinimumSize(QSize(1024, 640))
         self.resize(1280, 800)
@@ -254,12 +260,29 @@ class MainWindow(QMainWindow):
             if not command.text:
                 menu.addSeparator()
                 continue
+            if command.choices is not None:
+                menu.addMenu(self._submenu(command, command.choices))
+                continue
             action = QAction(command.text, self)
             if command.shortcut:
                 action.setShortcut(QKeySequence(command.shortcut))
             action.triggered.connect(command.act)
             self.actions_[command.text] = action
             menu.addAction(action)
+
+    def _submenu(self, command: Command, choices: Callable[[], Sequence[str]]) -> QMenu:
+        menu = QMenu(command.text, self)
+
+        def fill() -> None:
+            menu.clear()
+            for text in choices():
+                menu.addAction(text).triggered.connect(lambda _=False, chosen=text: command.act(chosen))
+            if menu.isEmpty():
+                menu.addAction("none yet").setEnabled(False)
+
+        menu.aboutToShow.connect(fill)
+        self.menus[command.text] = menu
+        return menu
 
     def show_workspace(self, name: str) -> None:
         index = list(self.workspaces).index(name)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from introvac_studio.state import Face, FaceSet, Image
 from trainer.latent import Hyperplanes
+
+if TYPE_CHECKING:
+    from trainer.fit import Fitted
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,6 +230,25 @@ class Codes:
     stamp: int
     faces: FaceSet
     mu: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class FitRequest:
+    """Learn a direction: labels (N,) in {0, 1} of codes (N, d), to join `planes` under `name`."""
+
+    planes: Hyperplanes
+    codes: NDArray[np.float32]
+    labels: NDArray[np.int8]
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class FitAnswer:
+    """The direction that was learnt, or `trouble`: why there is none."""
+
+    request: FitRequest
+    fitted: Fitted | None = None
+    trouble: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 import trainer
 from introvac_studio import exports, resources, theme
 from introvac_studio.directions import Directions
+from introvac_studio.directions import Directions
 from introvac_studio.export_dialog import ExportDialog
 from introvac_studio.main_window import Command, Dock, MainWindow
 from introvac_studio.messages import Codes, ExportJob, Failure, Opened
@@ -87,6 +88,7 @@ class Studio(QObject):
         self.generate.device = device
         self.runs = Runs(self.settings, self)
         self.directions = Directions(self.state, self.settings, self.window, self)
+        self.directions = Directions(self.state, self.settings, self.window, self)
         self._model_wanted = 0
         self._faces_wanted: FacesWanted | None = None
         self._carried: Edit | None = None  # to be put on the face that is encoded again by another model
@@ -130,6 +132,7 @@ class Studio(QObject):
             Command("&Edit", "Reset edit", "Ctrl+R", self.state.reset),
             Command("&Edit", "Random face", "Ctrl+G", self.draw_face),
             *self.directions.commands(),
+            *self.directions.commands(),
             Command("&View", "Edit", "Ctrl+1", lambda: self.window.show_workspace("edit")),
             Command("&View", "Train", "Ctrl+2", lambda: self.window.show_workspace("train")),
             Command("&View", "Generate", "Ctrl+3", lambda: self.window.show_workspace("generate")),
@@ -164,6 +167,9 @@ class Studio(QObject):
         editor.photoOffered.connect(self.open_photo)
         editor.saveRequested.connect(self.save_face)
         editor.exportRequested.connect(self.export_grid)
+        editor.removeRequested.connect(self.directions.remove)
+        self.directions.complained.connect(self.complain)
+        self.directions.told.connect(self._on_told)
         editor.removeRequested.connect(self.directions.remove)
         self.directions.complained.connect(self.complain)
         self.directions.told.connect(self._on_told)
@@ -219,6 +225,7 @@ class Studio(QObject):
         self.window.remember()
         self.runs.shut_down()
         self.sampling.close()
+        self.directions.close()
         self.directions.close()
         self.faces_thread.close()
         self.inference.close()
@@ -561,6 +568,10 @@ class Studio(QObject):
         dialog = ExportDialog(job, self.settings, self.window)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
+
+    @Slot(str)
+    def _on_told(self, text: str) -> None:
+        self.window.show_progress(text, 0, 0)
 
     @Slot(str)
     def _on_told(self, text: str) -> None:

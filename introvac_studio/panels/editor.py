@@ -2,10 +2,13 @@
 
 Wiring: `show_frame`, `show_reconstruction`, `show_seen` and `show_strip` take the worker's answers;
 `stripRequested(codes (n, d), serial)` asks for the filmstrip; `photoOffered` carries a Path or the
-bytes of a picture that was dropped; `saveRequested` and `exportRequested` ask for files.
+bytes of a picture that was dropped; `saveRequested` and `exportRequested` ask for files;
+`removeRequested` carries the name of an added direction that is to go.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal, Slot
@@ -55,6 +58,7 @@ class EditorPanel(QWidget):
     photoOffered = Signal(object)
     saveRequested = Signal()
     exportRequested = Signal()
+    removeRequested = Signal(str)
 
     def __init__(self, state: StudioState) -> None:
         super().__init__()
@@ -224,6 +228,10 @@ class EditorPanel(QWidget):
             row.settled.connect(self._on_slider_settled)
             row.nudged.connect(self._on_slider_nudged)
             row.cancelled.connect(self._on_drag_cancelled)
+            if name in self._state.added_directions:
+                remove = row.addAction(f"Remove the direction {name}")
+                remove.triggered.connect(partial(self.removeRequested.emit, name))
+                row.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
             self._rows[name] = row
             self._sliders.addWidget(row)
         self.horizontal.clear()

@@ -1,0 +1,168 @@
+"""Directions that join the open model: the dialog, its thread, and the menu's other acts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from introvac_studio.direction_dialog import FOLDER, DirectionDialog, Draft
+from introvac_studio.main_window import Command
+from introvac_studio.settings import Settings
+from introvac_studio.state import StudioState
+from introvac_studio.workers.fitting import FittingThread
+from trainer import directions
+from trainer.errors import IntroVACError
+from trainer.fit import Fitted
+
+MENU = "&Directions"
+_FILES = "Directions (*.npz)"
+
+
+class Directions(QObject):
+    """Adds, removes, saves and loads directions of the document.
+
+    Signals:
+        complained(str): what did not work; nothing is lost.
+        told(str): a line for the status bar.
+    """
+
+    complained = Signal(str)
+    told = Signal(str)
+
+    def __init__(self, state: StudioState, settings: Settings, window: QWidget, parent: QObject) -> None:
+        super().__init__(parent)
+        self._state, self._settings, self._window = state, settings, window
+        self._draft: Draft | None = None
+        self.dialog: DirectionDialog | None = None
+        self.thread_ = FittingThread(self)
+        state.facesChanged.connect(self._on_faces)
+
+    def commands(self) -> tuple[Command, ...]:
+        """The menu."""
+        return (
+            Command(MENU, "New direction…", "Ctrl+D", self.show_dialog),
+            Command(MENU, "Remove direction", "", self.remove, lambda: self._state.added_directions),
+            Command(MENU, "", "", lambda: None),
+            Command(MENU, "Save directions…", "", self.choose_target),
+            Command(MENU, "Load directions…", "", self.choose_file),
+        )
+
+    def close(self) -> None:
+        """Stop the thread and wait for it."""
+        self.thread_.close()
+
+    # -- a new one ----------------------------------------------------------------------------
+
+    @Slot()
+    def show_dialog(self) -> None:
+        """Label faces of the browser; labels given before are still there."""
+        state = self._state
+        model, faces, codes = state.model, state.faces, state.codes
+        if model is None or faces is None or not len(faces):
+            self.complained.emit(
+                "A new direction is learnt from faces in the browser; open some with “Faces from…”."
+            )
+            return
+        if codes is None or len(codes) != len(faces):
+            self.complained.emit("The faces are still being encoded; try again in a moment.")
+            return
+        draft = self._draft
+        if draft is None or draft.faces is not faces or draft.name in model.planes.names:
+            draft = self._draft = Draft(faces)  # what was added and undone comes up again with its labels
+        dialog = DirectionDialog(draft, model.planes, codes, self._settings, self._window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fitRequested.connect(self.thread_.submit)
+        dialog.addRequested.connect(self.add)
+        dialog.finished.connect(self._on_closed)
+        self.thread_.answered.connect(dialog.show_answer)
+        self.dialog = dialog
+        dialog.open()
+
+    @Slot()
+    def _on_closed(self) -> None:
+        self.dialog = None
+
+    @Slot()
+    def _on_faces(self) -> None:
+        """Labels belong to the faces that were labelled."""
+        if self.dialog is not None:
+            self.dialog.reject()
+        if self._draft is not None and self._draft.faces is not self._state.faces:
+            self._draft = None
+
+    @Slot(object)
+    def add(self, fitted: Fitted) -> None:
+        """Let a fitted direction join the model's."""
+        model = self._state.model
+        if model is None:
+            return
+        try:
+            planes = fitted.join(model.planes)
+        except IntroVACError as error:
+            self.complained.emit(f"The direction was not added: {error}")
+            return
+        self._state.set_planes(f"add direction {fitted.name}", planes)
+        self.told.emit(f"added {fitted.name}: the last slider; Ctrl+Z takes it away again")
+
+    @Slot(str)
+    def remove(self, name: str) -> None:
+        """Take an added direction away; its part of the edit goes with it."""
+        model = self._state.model
+        if model is not None and name in self._state.added_directions:
+            self._state.set_planes(f"remove direction {name}", directions.remove(model.planes, name))
+            self.told.emit(f"removed {name}; Ctrl+Z brings it back")
+
+    # -- files --------------------------------------------------------------------------------
+
+    @Slot()
+    def choose_target(self) -> None:
+        model = self._state.model
+        if model is None:
+            self.complained.emit("There are no directions to save yet; open a model first.")
+            return
+        folder = Path(self._settings.get(FOLDER, str(Path.home())))
+        path, _ = QFileDialog.getSaveFileName(
+            self._window, "Save directions", str(folder / "directions.npz"), _FILES
+        )
+        if path:
+            target = Path(path)
+            self.save_to(target if target.suffix else target.with_suffix(".npz"))
+
+    def save_to(self, path: Path) -> None:
+        """Write the model's hyperplanes with those that were added."""
+        model = self._state.model
+        assert model is not None
+        try:
+            directions.save_directions(path, model.planes, model.digest)
+        except IntroVACError as error:
+            self.complained.emit(f"The directions were not saved: {error}")
+            return
+        self._settings.set(FOLDER, str(path.parent))
+        self.told.emit(f"saved {path}")
+
+    @Slot()
+    def choose_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(
+            self._window, "Load directions", self._settings.get(FOLDER, ""), _FILES
+        )
+        if path:
+            self.load(Path(path))
+
+    def load(self, path: Path) -> None:
+        """Add what a file of this model has more; a file of another model changes nothing."""
+        model = self._state.model
+        if model is None:
+            self.complained.emit("Directions belong to a model; open it first.")
+            return
+        try:
+            planes = directions.join(model.planes, directions.load_directions(path, model.digest), str(path))
+        except IntroVACError as error:
+            self.complained.emit(f"The directions were not loaded: {error}")
+            return
+        self._settings.set(FOLDER, str(path.parent))
+        new = [name for name in planes.names if name not in model.planes.names]
+        if new:
+            self._state.set_planes(f"load {path.name}", planes)
+        self.told.emit(f"added {', '.join(new)}" if new else f"{path.name} has nothing that is not here yet")
