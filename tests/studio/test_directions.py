@@ -252,10 +252,8 @@ def test_that_a_table_labels_faces_and_unknown_rows_are_told(
     click(dialog.grid, 0)
     QTest.mouseClick(dialog.table, LEFT)
     assert dialog.grid.labels[[0, 4, 9]].tolist() == [YES, YES, NO]
-    assert (
-        "2 faces labelled" in dialog.note.text()
-        and "1 rows name no face here: nobody.png" in dialog.note.text()
-    )
+    assert "labels of 2 of the 48 faces" in dialog.note.text()
+    assert "1 row names no face here: nobody.png" in dialog.note.text()
     table.write_text("name,Hat\nnobody.png,1\n", encoding="utf-8")
     QTest.mouseClick(dialog.table, LEFT)
     assert "labels no face" in dialog.note.text() and dialog.grid.labels[0] == YES
