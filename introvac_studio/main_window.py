@@ -30,7 +30,7 @@ from introvac_studio import theme
 from introvac_studio.settings import Settings
 from introvac_studio.widgets.texts import Banner
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 LEFT = Qt.DockWidgetArea.LeftDockWidgetArea
 
 

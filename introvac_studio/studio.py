@@ -15,10 +15,9 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 import trainer
 from introvac_studio import exports, resources, theme
 from introvac_studio.directions import Directions
-from introvac_studio.directions import Directions
 from introvac_studio.export_dialog import ExportDialog
 from introvac_studio.main_window import Command, Dock, MainWindow
-from introvac_studio.messages import Codes, ExportJob, Failure, Opened
+from introvac_studio.messages import ChainPath, Codes, ExportJob, Failure, Opened
 from introvac_studio.panels.editor import EditorPanel, strip_deltas
 from introvac_studio.panels.faces import PREPARING, FacesPanel
 from introvac_studio.panels.generate import GeneratePanel
@@ -26,6 +25,7 @@ from introvac_studio.panels.latent import LatentPanel
 from introvac_studio.runs import Runs
 from introvac_studio.settings import Settings
 from introvac_studio.state import Edit, Face, FaceSet, ModelInfo, StudioState
+from introvac_studio.workers.diagnostics import DiagnosticsThread
 from introvac_studio.workers.faces import FacesThread, FacesWanted
 from introvac_studio.workers.inference import InferenceThread
 from introvac_studio.workers.sampling import SamplingThread
@@ -80,6 +80,7 @@ class Studio(QObject):
         self.inference = InferenceThread(self)
         self.faces_thread = FacesThread(self)
         self.sampling = SamplingThread(self)
+        self.diagnostics = DiagnosticsThread(self)
         self.window = MainWindow(self.settings)
         self.faces = FacesPanel(self.state)
         self.editor = EditorPanel(self.state)
@@ -87,7 +88,6 @@ class Studio(QObject):
         self.generate = GeneratePanel(self.state)
         self.generate.device = device
         self.runs = Runs(self.settings, self)
-        self.directions = Directions(self.state, self.settings, self.window, self)
         self.directions = Directions(self.state, self.settings, self.window, self)
         self._model_wanted = 0
         self._faces_wanted: FacesWanted | None = None
@@ -112,7 +112,14 @@ class Studio(QObject):
             ),
         )
         window.add_workspace("train", "Train", self.runs.docks())
-        window.add_workspace("generate", "Generate", (Dock("generate", "Generate", self.generate),))
+        window.add_workspace(
+            "generate",
+            "Generate",
+            (
+                Dock("generate", "Generate", self.generate, width=852),
+                Dock("diagnostics", "Diagnostics", self.generate.diagnostics, width=396, beside="generate"),
+            ),
+        )
         window.add_commands(self._commands())
         window.restore()
 
@@ -131,7 +138,6 @@ class Studio(QObject):
             Command("&Edit", "Redo", "Ctrl+Shift+Z", undo.redo),
             Command("&Edit", "Reset edit", "Ctrl+R", self.state.reset),
             Command("&Edit", "Random face", "Ctrl+G", self.draw_face),
-            *self.directions.commands(),
             *self.directions.commands(),
             Command("&View", "Edit", "Ctrl+1", lambda: self.window.show_workspace("edit")),
             Command("&View", "Train", "Ctrl+2", lambda: self.window.show_workspace("train")),
@@ -170,22 +176,27 @@ class Studio(QObject):
         editor.removeRequested.connect(self.directions.remove)
         self.directions.complained.connect(self.complain)
         self.directions.told.connect(self._on_told)
-        editor.removeRequested.connect(self.directions.remove)
-        self.directions.complained.connect(self.complain)
-        self.directions.told.connect(self._on_told)
         self.faces.faceActivated.connect(self.open_row)
         self.faces.photoOffered.connect(self.open_photo)
         self.faces.priorRequested.connect(self.draw_face)
         self.faces.dataRequested.connect(self.open_faces)
         self.latent.faceActivated.connect(self.open_row)
-        generate, sampling = self.generate, self.sampling
+        generate, sampling, diagnostics = self.generate, self.sampling, self.diagnostics
         generate.requested.connect(sampling.submit)
         generate.cancelRequested.connect(sampling.cancel)
         generate.faceChosen.connect(self._on_face_chosen)
         generate.exportRequested.connect(self.show_export)
+        sampling.planned.connect(generate.show_plan)
         sampling.batchReady.connect(generate.add_batch)
         sampling.progressed.connect(generate.show_progress)
         sampling.finished_.connect(generate.end)
+        generate.watchRequested.connect(diagnostics.watch)
+        generate.pathRequested.connect(diagnostics.follow)
+        generate.cancelRequested.connect(diagnostics.cancel)
+        diagnostics.snapshotReady.connect(generate.show_snapshot)
+        diagnostics.watchEnded.connect(generate.end_watch)
+        diagnostics.pathReady.connect(self._on_path_ready)
+        diagnostics.pathFailed.connect(generate.say)
         runs = self.runs
         runs.openModelRequested.connect(self._on_snapshot)
         runs.dockWanted.connect(self._on_dock_wanted)
@@ -225,7 +236,7 @@ class Studio(QObject):
         self.window.remember()
         self.runs.shut_down()
         self.sampling.close()
-        self.directions.close()
+        self.diagnostics.close()
         self.directions.close()
         self.faces_thread.close()
         self.inference.close()
@@ -275,6 +286,15 @@ class Studio(QObject):
     def _on_face_chosen(self, face: Face) -> None:
         self.state.open_face(face)
         self.window.show_workspace("edit")
+
+    @Slot(object)
+    def _on_path_ready(self, path: ChainPath) -> None:
+        """Show where a generated face's chain has been, with the face."""
+        if path.wanted.planes is not getattr(self.state.model, "planes", None):
+            return
+        self._on_face_chosen(path.wanted.face)
+        self.latent.show_chain(path.states, path.wanted.face.name)
+        self.window.raise_dock("edit", "latent")
 
     @Slot(str)
     def complain(self, text: str) -> None:
@@ -568,10 +588,6 @@ class Studio(QObject):
         dialog = ExportDialog(job, self.settings, self.window)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
-
-    @Slot(str)
-    def _on_told(self, text: str) -> None:
-        self.window.show_progress(text, 0, 0)
 
     @Slot(str)
     def _on_told(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The settings of a draw from p(z|y): wanted attributes, schedule, threshold, count and seed."""
+"""The settings of a draw from p(z|y): wanted attributes, sampler, schedule, threshold, count and seed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal, Slot
 from PySide6.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QFrame,
@@ -24,11 +25,25 @@ from introvac_studio import theme
 from introvac_studio.widgets.segmented import Segmented
 from introvac_studio.widgets.texts import heading, muted
 from trainer import sampling
+from trainer.config import FAKE
 from trainer.errors import IntroVACError
 from trainer.latent import Hyperplanes
+from trainer.samplers.schedules import mala_length
 
+SAMPLERS = {
+    "exact": "Independent draws from p(z|y) itself; nothing to tune.",
+    "langevin": "The paper’s noisy walk; right only once it has converged.",
+    "mala": "Langevin that checks each step, so that it settles in p(z|y).",
+}
+_ORDER = ("exact", "langevin", "mala")
+_TUNED, _OWN = "tuned", "own"
 _RECIPES = {"converged": "converged: fits |w|", "paper": "paper: 5,000 × 2e-4"}
+_MALA_RECIPES = {_TUNED: "tuned: accepts 80 %", _OWN: "my own"}
+_ACCEPT_ON = {"code": "code", "picture": "image"}  # what the button says -> what the engine calls it
+_FAKE = "“no” asks for codes that the classifier takes for those of real faces"
+_NO_FAKE = "This model was trained without decoded images, so it cannot tell fakes from real faces"
 _MOST = 4096  # faces of one gallery
+_MALA_STEP = 0.5
 _SEEDS = 2**31 - 1
 _WIDTH = 320
 
@@ -49,21 +64,27 @@ class SamplerForm(QWidget):
         super().__init__(parent)
         self._planes: Hyperplanes | None = None
         self.wants_of: dict[str, Segmented] = {}
+        self._labels: dict[QWidget, QLabel] = {}
         self.setFixedWidth(_WIDTH)
         self._build()
         self._lay_out()
+        self._sampler_changed()
+        self.sampler.changed.connect(self._sampler_changed)
         self.recipe.currentIndexChanged.connect(self.fill)
         self.step_size.valueChanged.connect(self.changed)
         self.steps.valueChanged.connect(self.changed)
+        self.full.toggled.connect(self.fill)
+        self.accept_on.changed.connect(self.changed)
         self.threshold.valueChanged.connect(self._threshold_changed)
         self.dice.clicked.connect(self._roll)
         self._threshold_changed(self.threshold.value())
 
     def _build(self) -> None:
+        self.sampler = Segmented([name for name in _ORDER if name in sampling.SAMPLERS], "sampler")
+        self.sampler.set_value("langevin")
+        self.about = muted(wrap=True)
         self.recipe = QComboBox()
-        for key in sorted(sampling.RECIPES):
-            self.recipe.addItem(_RECIPES.get(key, key), key)
-        self.recipe.setCurrentIndex(self.recipe.findData("paper"))
+        self._langevin_recipe = "paper"  # taken up again when the sampler is
         self.step_size = _StepSize()
         self.step_size.setDecimals(7)
         self.step_size.setRange(1e-7, 1.9999999)
@@ -72,6 +93,17 @@ class SamplerForm(QWidget):
         self.steps.setRange(1, 10_000_000)
         self.steps.setGroupSeparatorShown(True)
         self.steps.setStepType(QSpinBox.StepType.AdaptiveDecimalStepType)
+        self.full = QCheckBox("all dimensions")
+        self.full.setAccessibleName("run chains in all dimensions")
+        self.full.setToolTip(
+            "Advanced, for teaching and checking: run the chains step by step in all dimensions of a code, "
+            "not only in the few where p(z|y) differs from the prior. The law is the same; it takes longer."
+        )
+        self.accept_on = Segmented(tuple(_ACCEPT_ON), "whose label decides")
+        self.accept_on.setToolTip(
+            "Whose label must be sure: the code’s, or that of its decoded picture, encoded again. "
+            "The picture is the harder judge, and takes a decoding and an encoding a draw."
+        )
         self.threshold = QSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(0, 99)
         self.threshold.setValue(50)
@@ -88,7 +120,7 @@ class SamplerForm(QWidget):
         self.dice.setAccessibleName("another seed, by chance")
         for widget, name, tip in (
             (self.recipe, "recipe", "Where the schedule comes from; step and steps can be changed below"),
-            (self.step_size, "step size", "α of the unadjusted Langevin chain, above 0 and below 2"),
+            (self.step_size, "step size", "α of the chain, above 0 and below 2"),
             (self.steps, "steps", "Steps of each chain; α × steps is its diffusion time"),
             (self.threshold, "least probability", "Keep a code only where the classifier is this sure"),
             (self.count, "count", "Faces to accept"),
@@ -110,7 +142,9 @@ class SamplerForm(QWidget):
         column.addWidget(heading("Wanted"))
         column.addWidget(self._wants_box)
         column.addSpacing(theme.GRID)
-        column.addWidget(heading("Sampler: Langevin"))
+        column.addWidget(heading("Sampler"))
+        column.addWidget(self.sampler)
+        column.addWidget(self.about)
         rows = QGridLayout()
         rows.setHorizontalSpacing(2 * theme.GRID)
         rows.setVerticalSpacing(theme.GRID)
@@ -121,12 +155,15 @@ class SamplerForm(QWidget):
                 ("recipe", self.recipe),
                 ("step size α", self.step_size),
                 ("steps", self.steps),
+                ("advanced", self.full),
+                ("accept on", self.accept_on),
                 ("sure at least", _side_by_side(self.threshold, self.threshold_text)),
                 ("count", self.count),
                 ("seed", _side_by_side(self.seed, self.dice)),
             )
         ):
-            rows.addWidget(muted(text), row, 0)
+            self._labels[field] = muted(text)
+            rows.addWidget(self._labels[field], row, 0)
             rows.addWidget(field, row, 1)
         column.addLayout(rows)
         column.addStretch(1)
@@ -148,13 +185,18 @@ class SamplerForm(QWidget):
                 widget.hide()
                 widget.deleteLater()
         self._planes, self.wants_of = planes, {}
-        for row, name in enumerate(planes.attributes if planes else ()):
+        for row, name in enumerate(planes.names if planes else ()):
             choice = Segmented(("yes", "no", "any"), name)
             choice.set_value("any")
             choice.changed.connect(self.fill)
             dot = f'<span style="color:{theme.attribute_colour(row)}">●</span>&nbsp; '
             label = QLabel(dot + name)
             label.setToolTip(name)
+            if name == FAKE and planes is not None:
+                choice.setEnabled(planes.knows_fake)
+                tip = _FAKE if planes.knows_fake else _NO_FAKE
+                choice.setToolTip(tip)
+                label.setToolTip(tip)
             self._wants.addWidget(label, row, 0)
             self._wants.addWidget(choice, row, 1)
             self.wants_of[name] = choice
@@ -178,27 +220,91 @@ class SamplerForm(QWidget):
         return self.step_size.value() * self.steps.value()
 
     @property
+    def has_chain(self) -> bool:
+        """Whether the sampler walks, so that a schedule means something."""
+        return self.sampler.value != "exact"
+
+    @property
+    def tuned(self) -> bool:
+        """Whether MALA finds its own step size."""
+        return self.sampler.value == "mala" and self.recipe.currentData() == _TUNED
+
+    @property
+    def schedule(self) -> tuple[str, float | None, int | None]:
+        """Recipe, step size and steps to ask for; None leaves a value to the sampler."""
+        if not self.has_chain or self.tuned:
+            return "converged", None, None
+        recipe = self.recipe.currentData() if self.sampler.value == "langevin" else "converged"
+        return recipe, self.step_size.value(), self.steps.value()
+
+    @property
+    def judge(self) -> str:
+        """Whose label decides, as in `trainer.sampling.ACCEPT_ON`."""
+        return _ACCEPT_ON[self.accept_on.value]
+
+    @property
+    def in_full(self) -> bool:
+        """Whether chains are to run in all dimensions."""
+        return self.has_chain and self.full.isChecked()
+
+    @property
     def problem(self) -> str:
         """Why these settings cannot be served; empty where they can."""
         if self._planes is None:
             return ""
         try:
-            sampling.Schedule(self.step_size.value(), self.steps.value())
+            if self.has_chain and not self.tuned:
+                sampling.Schedule(self.step_size.value(), self.steps.value())
             sampling.Target(self.wants).rows(self._planes)
         except IntroVACError as error:
             return str(error)
         return ""
 
     @Slot()
+    def _sampler_changed(self) -> None:
+        """Show the fields that mean something to the sampler."""
+        name = self.sampler.value
+        self.about.setText(SAMPLERS.get(name, ""))
+        with QSignalBlocker(self.recipe):
+            if self.recipe.currentData() in sampling.RECIPES:
+                self._langevin_recipe = self.recipe.currentData()
+            self.recipe.clear()
+            names = _MALA_RECIPES if name == "mala" else {k: _RECIPES.get(k, k) for k in sampling.RECIPES}
+            for key in names if name == "mala" else sorted(names):
+                self.recipe.addItem(names[key], key)
+            if name != "mala":
+                self.recipe.setCurrentIndex(self.recipe.findData(self._langevin_recipe))
+        for field in (self.recipe, self.step_size, self.steps, self.full):
+            field.setVisible(self.has_chain)
+            self._labels[field].setVisible(self.has_chain)
+        self.fill()
+
+    @Slot()
     def fill(self) -> None:
         """Put the recipe's schedule for what is wanted into the fields."""
-        if self._planes is not None:
-            plan = sampling.schedule(self._planes, sampling.Target(self.wants), self.recipe.currentData())
-            blocked = QSignalBlocker(self.step_size), QSignalBlocker(self.steps)
-            self.step_size.setValue(plan.step_size)
-            self.steps.setValue(plan.steps)
-            del blocked
+        tuned = self.tuned
+        with QSignalBlocker(self.step_size), QSignalBlocker(self.steps):
+            for field in (self.step_size, self.steps):
+                field.setSpecialValueText("tuned" if tuned else "")
+                field.setEnabled(not tuned)
+            if tuned:
+                self.step_size.setValue(self.step_size.minimum())
+                self.steps.setValue(self.steps.minimum())
+            elif self.sampler.value == "mala":
+                if self.step_size.value() == self.step_size.minimum():  # nothing was chosen yet
+                    self.step_size.setValue(_MALA_STEP)
+                    self.steps.setValue(mala_length(_MALA_STEP))
+            elif self._planes is not None:
+                self._fill_in(self._planes)
         self.changed.emit()
+
+    def _fill_in(self, planes: Hyperplanes) -> None:
+        try:
+            plan = sampling.schedule(planes, sampling.Target(self.wants), self.recipe.currentData())
+        except IntroVACError:  # `problem` says why
+            return
+        self.step_size.setValue(plan.step_size)
+        self.steps.setValue(plan.steps)
 
     @Slot(int)
     def _threshold_changed(self, value: int) -> None:
