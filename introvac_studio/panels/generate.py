@@ -6,8 +6,9 @@ Wiring: construct with the `StudioState`. `requested(SamplingRequest)` and `canc
 `pathRequested(PathWanted)` and `cancelRequested()` go to `workers.diagnostics.DiagnosticsThread.watch`,
 `.follow` and `.cancel`; its `snapshotReady`, `watchEnded` and `pathFailed` come back to `show_snapshot`,
 `end_watch` and `say`. `diagnostics` is a widget for a dock of its own. `faceChosen(state.Face)` goes to
-`StudioState.open_face` and brings the Edit workspace up; `exportRequested(ExportJob)` opens an `ExportDialog`.
-Answers to other requests than the newest are dropped here. `device` is the name of the device to ask for.
+`StudioState.open_face` and brings the Edit workspace up; `exportRequested(ExportJob)` opens an
+`ExportDialog`. Answers to other requests than the newest are dropped here. `device` is the name of the
+device to ask for.
 """
 
 from __future__ import annotations
@@ -125,19 +126,19 @@ class GeneratePanel(QWidget):
         buttons.addWidget(self.generate_button, 2)
         buttons.addWidget(self.cancel_button, 1)
         left.addLayout(buttons)
-        head = QHBoxLayout()
-        head.setSpacing(theme.GRID)
-        head.addWidget(self.status, 1)
-        head.addWidget(self.path_button)
-        head.addWidget(self.export_button)
+        foot = QHBoxLayout()
+        foot.setSpacing(theme.GRID)
+        foot.addWidget(self.summary, 1)
+        foot.addWidget(self.path_button, 0, Qt.AlignmentFlag.AlignBottom)
+        foot.addWidget(self.export_button, 0, Qt.AlignmentFlag.AlignBottom)
         right = QVBoxLayout()
         right.setSpacing(theme.GRID)
-        right.addLayout(head)
+        right.addWidget(self.status)
         right.addWidget(self.progress)
         right.addWidget(self.banner)
         right.addWidget(self.gallery, 1)
         right.addWidget(self.note)
-        right.addWidget(self.summary)
+        right.addLayout(foot)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(*[2 * theme.GRID] * 4)
         layout.setSpacing(3 * theme.GRID)
@@ -330,8 +331,7 @@ class GeneratePanel(QWidget):
             facts.append(
                 f"MALA: {plan.steps:,} steps of {plan.step_size:.3g}, {100 * plan.acceptance:.0f} % accepted"
             )
-        decodes_on = plan.decodes_on if plan else model.device if self.device == "auto" else self.device
-        facts.append(f"decodes on {decodes_on}")
+        facts.append(f"decodes on {plan.decodes_on if plan else model.device}")
         if plan is not None and plan.runs_on:
             facts.append(f"chains in {model.dim} dimensions on {plan.runs_on}")
         return facts

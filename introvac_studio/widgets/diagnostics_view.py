@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
-from introvac_studio.widgets.loss_plot import ink, mixed, number
+from introvac_studio.widgets.loss_plot import ink, mixed
 from introvac_studio.widgets.texts import muted, tabular
 from trainer.diagnostics import CHAINS, LIMIT, Direction, Snapshot
 from trainer.latent import Floats
@@ -148,9 +148,9 @@ class DirectionView(QWidget):
         self._top = max(self._top, 1.1 * top, 1e-6)
         self.plot.set_range((float(direction.edges[0]), float(direction.edges[-1])), (0.0, self._top))
         self.ks.setText("" if math.isnan(direction.ks) else f"KS {direction.ks:.3f}")
-        ess = min(direction.ess, direction.kept) if math.isfinite(direction.ess) else math.nan
+        ess = f"{min(direction.ess, direction.kept):,.0f}" if math.isfinite(direction.ess) else "–"
         r_hat = f"{direction.r_hat:.2f}" if math.isfinite(direction.r_hat) else "–"
-        self.figures.setText(f"ESS {number(ess)}  R-hat {r_hat}")
+        self.figures.setText(f"ESS {ess}  R-hat {r_hat}")
         _colour(self.ks, "warn" if direction.ks > LIMIT else "good")
         self.plot.setAccessibleDescription(f"{self.ks.text()} {self.figures.text()}")
 
@@ -170,10 +170,10 @@ class _Trace(QWidget):
     def __init__(self, title: str, tip: str, colour: str) -> None:
         super().__init__()
         self._colour = colour
-        self.title, self.readout = muted(title), QLabel()
-        self.readout.setFont(tabular(self.readout.font()))
-        self.title.setToolTip(tip)
-        self.readout.setToolTip(tip)
+        self.title, self.readout, self.wanted = muted(title), QLabel(), muted()
+        for label in (self.title, self.readout, self.wanted):
+            label.setFont(tabular(label.font()))
+            label.setToolTip(tip)
         self.plot = _Plot(title, 72)
         self._line, self._level = pg.PlotDataItem(), pg.InfiniteLine(angle=0, movable=False)
         self.plot.addItem(self._line)
@@ -187,21 +187,31 @@ class _Trace(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(head)
+        layout.addWidget(self.wanted, 0, Qt.AlignmentFlag.AlignRight)
         layout.addWidget(self.plot, 1)
         self.restyle()
 
-    def show_trace(self, x: Floats, y: Floats, end: int, level: float | None, readout: str) -> None:
-        """Draw it."""
+    def show_trace(
+        self, x: Floats, y: Floats, end: int, level: float | None, room: float, texts: tuple[str, str]
+    ) -> None:
+        """Draw it.
+
+        Args:
+            x, y: (n,) steps, and the figure at them.
+            end: the last step there will be.
+            level: what it should be.
+            room: to leave above and below, so that chance differences look small.
+            texts: the figure, and what it should be.
+        """
         self._line.setData(x, y)
         values = y if level is None else np.append(y, level)
-        low, high = float(values.min()), float(values.max())
-        room = 0.12 * (high - low) or 0.5
-        self.plot.set_range((0.0, float(end)), (low - room, high + room))
+        self.plot.set_range((0.0, float(end)), (float(values.min()) - room, float(values.max()) + room))
+        self.readout.setText(texts[0])
+        self.wanted.setText(f"┄ {texts[1]}" if texts[1] else "")
+        self.plot.setAccessibleDescription(" ".join(texts))
         self._level.setVisible(level is not None)
         if level is not None:
             self._level.setPos(level)
-        self.readout.setText(readout)
-        self.plot.setAccessibleDescription(readout)
 
     def restyle(self) -> None:
         """Take the colours of the present theme."""
@@ -246,7 +256,7 @@ class DiagnosticsView(QWidget):
         )
         self.radius = _Trace(
             "radius",
-            "Mean of |z| over the chains ± its spread; dashed: √d, where the prior’s codes lie",
+            "Mean of |z| over the chains ± its spread; dashed: √d, near which the prior’s codes lie",
             theme.ATTRIBUTE_COLOURS[2],
         )
         self._lay_out()
@@ -343,12 +353,14 @@ class DiagnosticsView(QWidget):
         self.directions, self._stale = {}, False
 
     def _traces(self, snapshot: Snapshot) -> None:
-        exact = snapshot.energy_exact
-        readout = f"{snapshot.energy[-1]:.2f}" + ("" if exact is None else f", exact {exact:.2f}")
-        self.energy.show_trace(snapshot.trace, snapshot.energy, snapshot.steps, exact, readout)
+        exact, energy = snapshot.energy_exact, snapshot.energy
+        room = max(0.25, 0.1 * float(np.ptp(energy)))
+        texts = f"{energy[-1]:.2f}", "" if exact is None else f"exact {exact:.2f}"
+        self.energy.show_trace(snapshot.trace, energy, snapshot.steps, exact, room, texts)
         steps, radii = np.array(self._radii).T
-        text = f"{snapshot.radius:.2f} ± {snapshot.radius_spread:.2f}, √d {snapshot.radius_prior:.2f}"
-        self.radius.show_trace(steps, radii, snapshot.steps, snapshot.radius_prior, text)
+        prior, spread = snapshot.radius_prior, snapshot.radius_spread
+        texts = f"{snapshot.radius:.2f} ± {spread:.2f}", f"√d {prior:.2f}"
+        self.radius.show_trace(steps, radii, snapshot.steps, prior, spread, texts)
 
     def _judge(self, snapshot: Snapshot, advice: str) -> None:
         text = snapshot.verdict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from PySide6.QtTest import QTest
 from introvac_studio.messages import SamplingEnd
 from introvac_studio.panels.generate import GeneratePanel
 from introvac_studio.state import ModelInfo, StudioState
+from introvac_studio.workers.diagnostics import DiagnosticsThread
 from introvac_studio.workers.sampling import SamplingThread
-from trainer.latent import sigmoid
+from trainer.latent import Hyperplanes, sigmoid
 
 # The offscreen platform warns of every top-level window.
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
@@ -36,18 +38,29 @@ def state(qapp, tiny_model) -> StudioState:
 
 @pytest.fixture
 def panel(state, qtbot) -> Iterator[GeneratePanel]:
-    panel, thread = GeneratePanel(state), SamplingThread()
+    panel, thread, beside = GeneratePanel(state), SamplingThread(), DiagnosticsThread(chains=4096)
     qtbot.addWidget(panel)
+    qtbot.addWidget(panel.diagnostics)
     panel.requested.connect(thread.submit)
     panel.cancelRequested.connect(thread.cancel)
+    thread.planned.connect(panel.show_plan)
     thread.batchReady.connect(panel.add_batch)
     thread.progressed.connect(panel.show_progress)
     thread.finished_.connect(panel.end)
+    panel.watchRequested.connect(beside.watch)
+    panel.pathRequested.connect(beside.follow)
+    panel.cancelRequested.connect(beside.cancel)
+    beside.snapshotReady.connect(panel.show_snapshot)
+    beside.watchEnded.connect(panel.end_watch)
+    beside.pathFailed.connect(panel.say)
+    panel.paths = []
+    beside.pathReady.connect(panel.paths.append)
     panel.resize(1100, 640)
     panel.show()
     qtbot.waitExposed(panel)
     yield panel
     thread.close()
+    beside.close()
 
 
 def press(button) -> None:
@@ -70,8 +83,8 @@ def test_that_sixteen_faces_come_and_all_reach_the_threshold(panel, state, qtbot
     assert (sigmoid(logits[:, 0]) >= 0.55).all() and (sigmoid(-logits[:, 1]) >= 0.55).all()
     least = min(float(panel.gallery.caption(i).removeprefix("p ")) for i in range(16))
     assert least >= 0.55
-    assert panel.status.text().startswith("accepted 16 of ") and " drawn (" in panel.status.text()
-    assert "against √d 2.83" in panel.diagnostics.text() and "cpu, 2 threads" in panel.diagnostics.text()
+    assert panel.status.text().startswith("16 of 16 faces from ") and "% accepted)" in panel.status.text()
+    assert "against √d 2.83" in panel.summary.text() and "decodes on cpu" in panel.summary.text()
 
 
 def test_that_fields_follow_the_recipe_and_what_is_wanted(panel, qtbot) -> None:
@@ -101,6 +114,7 @@ def test_that_the_request_carries_what_the_form_shows(panel, state, qtbot) -> No
         press(panel.generate_button)
     (wanted,) = caught.args
     assert wanted.wants == {"FacialHair": False} and wanted.count == 3 and wanted.accept == 0.5
+    assert (wanted.sampler, wanted.accept_on, wanted.full) == ("langevin", "code", False)
     assert (wanted.step_size, wanted.steps, wanted.seed) == (0.125, 77, form.seed.value())
     assert (wanted.model_path, wanted.stamp, wanted.device) == (state.model.path, 1, "auto")
     wait_for_end(panel, qtbot)
@@ -187,3 +201,177 @@ def test_that_an_export_carries_pictures_codes_and_recipe(panel, state, qtbot) -
     assert len(job.sheets["gallery"].rows[0]) == 6
     assert np.array_equal(job.sheets["gallery"].rows[0][1], panel.gallery.image(1))
     assert job.recipe["z"][1] == panel.face(1).mu.tolist() and job.recipe["model"] == state.model.digest
+
+
+def settle(panel: GeneratePanel, qtbot, sampler: str, recipe: str = "", **wants: str) -> None:
+    """Choose, press Generate, and wait for the end of both threads' work."""
+    panel.form.sampler.set_value(sampler)
+    if recipe:
+        panel.form.recipe.setCurrentIndex(panel.form.recipe.findData(recipe))
+    for name, box in panel.form.wants_of.items():
+        box.set_value(wants.get(name, "any"))
+    press(panel.generate_button)
+    wait_for_end(panel, qtbot)
+
+
+def steep(state: StudioState, length: float = 5.0, bias: float = -12.0) -> None:
+    """Give the open model one rare attribute of a long w, for the chains beside a run; its file stays."""
+    model = state.model
+    assert model is not None
+    w, b = np.array(model.planes.w), np.array(model.planes.b)
+    w[0] *= length / np.linalg.norm(w[0])
+    b[0] = bias
+    state.set_model(replace(model, stamp=5, planes=Hyperplanes(model.planes.names, w, b)))
+
+
+@pytest.mark.parametrize("sampler", ["exact", "langevin", "mala"])
+def test_that_each_sampler_fills_gallery_and_diagnostics(panel, state, qtbot, sampler) -> None:
+    recipe = "converged" if sampler == "langevin" else ""
+    settle(panel, qtbot, sampler, recipe, Eyeglasses="yes", FacialHair="no")
+    assert panel.gallery.count == 16 and not panel.banner.isVisible()
+    view = panel.diagnostics
+    assert list(view.directions) == ["Eyeglasses", "FacialHair"]
+    assert view.verdict.text().startswith("✓  converged: KS distance"), view.verdict.text()
+    assert view.directions["FacialHair"].ks.text().startswith("KS 0.0")
+    assert "√d 2.83" in view.radius.wanted.text() and "exact" in view.energy.wanted.text()
+    assert view.hint.isHidden()
+    assert ("MALA" in panel.summary.text()) == (sampler == "mala")
+    recipe_of_face = panel.face(0).recipe
+    assert recipe_of_face["sampler"] == sampler and ("steps" in recipe_of_face) == (sampler != "exact")
+
+
+def test_that_a_run_that_has_not_converged_is_called_so(panel, state, qtbot) -> None:
+    steep(state)
+    settle(panel, qtbot, "langevin", "paper", Eyeglasses="yes")
+    view = panel.diagnostics
+    assert view.verdict.text().startswith("✗  not converged: KS distance"), view.verdict.text()
+    assert "along Eyeglasses (at most 0.03)" in view.verdict.text()
+    assert "“converged”" in view.hint.text() and not view.hint.isHidden()
+    settle(panel, qtbot, "exact", Eyeglasses="yes")
+    assert view.verdict.text().startswith("✓") and view.hint.isHidden()
+    assert "draws of exact" in view.legend.text()
+
+
+def test_that_without_wants_there_is_nothing_to_converge_to(panel, qtbot) -> None:
+    settle(panel, qtbot, "exact")
+    assert panel.gallery.count == 16 and panel.gallery.caption(0) == ""
+    assert "the prior itself" in panel.diagnostics.verdict.text() and not panel.diagnostics.directions
+
+
+def test_that_cancelling_stops_the_diagnostics_too(panel, qtbot) -> None:
+    panel.form.wants_of["Eyeglasses"].set_value("yes")
+    panel.form.steps.setValue(10_000_000)
+    press(panel.generate_button)
+    press(panel.cancel_button)
+    wait_for_end(panel, qtbot)
+    assert "cancelled" in panel.diagnostics.verdict.text()
+    settle(panel, qtbot, "exact", Eyeglasses="yes")
+    assert panel.diagnostics.verdict.text().startswith("✓")
+
+
+def test_that_pictures_can_decide(panel, state, qtbot) -> None:
+    from trainer.codec import Codec
+
+    panel.form.accept_on.set_value("picture")
+    panel.form.count.setValue(4)
+    with qtbot.waitSignal(panel.requested) as caught:
+        settle(panel, qtbot, "exact", Eyeglasses="yes")
+    assert caught.args[0].accept_on == "image"
+    assert panel.gallery.count == 4 or "accepted in" in panel.banner.text()
+    if panel.gallery.count:
+        codec = Codec(state.model.path, "cpu")
+        pictures = np.stack([panel.gallery.image(i) for i in range(panel.gallery.count)])
+        p = sigmoid(codec.planes.logits(codec.encode(pictures)[0])[:, 0])
+        assert (p >= 0.499).all()
+        shown = [float(panel.gallery.caption(i).removeprefix("p ")) for i in range(len(p))]
+        assert np.allclose(shown, p, atol=0.01)
+        assert panel.face(0).recipe["accept_on"] == "image"
+
+
+def test_that_fields_without_meaning_are_hidden(panel, qtbot) -> None:
+    form = panel.form
+    form.sampler.set_value("exact")
+    assert form.recipe.isHidden() and form.step_size.isHidden() and form.steps.isHidden()
+    assert form.full.isHidden() and form.schedule == ("converged", None, None)
+    assert "Independent" in form.about.text() and "diffusion time" not in panel.summary.text()
+    form.sampler.set_value("mala")
+    assert not form.steps.isHidden() and not form.steps.isEnabled() and form.steps.text() == "tuned"
+    assert form.schedule == ("converged", None, None)
+    form.recipe.setCurrentIndex(form.recipe.findData("own"))
+    assert form.steps.isEnabled() and form.schedule == ("converged", 0.5, 200)
+    form.full.setChecked(True)
+    assert form.in_full and form.schedule == ("converged", 0.5, 200)
+    form.sampler.set_value("langevin")
+    assert form.recipe.currentData() == "paper" and form.steps.value() == 5000
+    form.sampler.set_value("exact")
+    assert not form.in_full
+
+
+def test_that_chains_run_in_all_dimensions_where_asked(panel, qtbot) -> None:
+    panel.form.full.setChecked(True)
+    panel.form.count.setValue(3)
+    settle(panel, qtbot, "langevin", "converged", Eyeglasses="yes")
+    assert panel.gallery.count == 3 and panel.face(0).recipe["full"] is True
+    assert "chains in 8 dimensions on CPU (NumPy)" in panel.summary.text()
+
+
+def test_that_the_path_of_a_selected_face_leads_to_it(panel, qtbot) -> None:
+    assert not panel.path_button.isEnabled()
+    settle(panel, qtbot, "exact", Eyeglasses="yes")
+    panel.gallery.set_current(2)
+    assert not panel.path_button.isEnabled() and "independent" in panel.path_button.toolTip()
+    settle(panel, qtbot, "langevin", "paper", Eyeglasses="yes")
+    assert not panel.path_button.isEnabled() and "Select a face" in panel.path_button.toolTip()
+    panel.gallery.set_current(2)
+    press(panel.path_button)
+    qtbot.waitUntil(lambda: bool(panel.paths), timeout=20_000)
+    (path,) = panel.paths
+    assert path.wanted.face.name == "generated 3, seed 0" and len(path.states) > 2
+    assert np.array_equal(path.states[-1].astype(np.float64), panel.face(2).mu)
+
+
+def test_that_a_want_that_contradicts_itself_keeps_what_was_there(panel, state, tiny_model, qtbot) -> None:
+    settle(panel, qtbot, "exact", Eyeglasses="yes")
+    before = panel.face(3)
+    panel.form.threshold.setValue(99)
+    settle(panel, qtbot, "exact", Eyeglasses="yes", FacialHair="yes")
+    assert "lower accept" in panel.banner.text() and panel.banner.isVisible()
+    assert "those of the run before" in panel.banner.text()
+    assert panel.gallery.count == 16 and np.array_equal(panel.face(3).mu, before.mu)
+    assert panel.face(3).recipe["accept"] == 0.5
+    assert panel.generate_button.isEnabled()
+    panel.form.threshold.setValue(50)
+    settle(panel, qtbot, "exact", FacialHair="yes")
+    assert panel.banner.isHidden() and panel.gallery.count == 16
+
+
+def test_that_an_attribute_without_weights_cannot_be_wanted(panel, state, qtbot) -> None:
+    model = state.model
+    w = np.array(model.planes.w)
+    w[1] = 0
+    state.set_model(replace(model, stamp=6, planes=Hyperplanes(model.planes.names, w, model.planes.b)))
+    panel.form.wants_of["FacialHair"].set_value("yes")
+    assert "weights are all zero" in panel.note.text() and not panel.generate_button.isEnabled()
+    panel.form.wants_of["FacialHair"].set_value("any")
+    assert panel.generate_button.isEnabled()
+
+
+def test_that_a_model_without_fakes_does_not_offer_them(panel, state, qtbot) -> None:
+    assert panel.form.wants_of["fake"].isEnabled()
+    settle(panel, qtbot, "exact", fake="no")
+    assert panel.gallery.count == 16 and list(panel.diagnostics.directions) == ["fake"]
+    planes = state.model.planes
+    state.set_model(
+        replace(state.model, stamp=7, planes=Hyperplanes(planes.names, planes.w, planes.b, False))
+    )
+    assert not panel.form.wants_of["fake"].isEnabled()
+    assert "cannot tell fakes" in panel.form.wants_of["fake"].toolTip()
+    assert panel.gallery.count == 0
+
+
+def test_that_the_fall_back_of_exact_is_said(panel, state, tiny_model, tmp_path, qtbot) -> None:
+    steep(state, 12.0, -60.0)
+    assert panel.form.problem == ""
+    settle(panel, qtbot, "exact", Eyeglasses="yes")
+    watched = panel.diagnostics
+    assert "draws of exact" in watched.legend.text() and watched.verdict.text().startswith("✓")
