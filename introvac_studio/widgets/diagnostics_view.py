@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,11 +69,18 @@ def _colour(label: QLabel, name: str, more: str = "") -> None:
         label.setStyleSheet(style)
 
 
+class _Steps(pg.AxisItem):
+    """Ticks below: thousands as k, since there is little room."""
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
+        return [f"{v / 1000:g}k" if abs(v) >= 1000 else f"{v:g}" for v in np.round(values, 6)]
+
+
 class _Plot(pg.PlotWidget):
     """A small plot in the palette's colours, which the mouse leaves alone."""
 
     def __init__(self, name: str, height: int) -> None:
-        super().__init__()
+        super().__init__(axisItems={"bottom": _Steps("bottom")})
         self.setAccessibleName(name)
         self.setMinimumSize(110, height)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -251,12 +258,12 @@ class DiagnosticsView(QWidget):
         self.legend = muted(wrap=True)
         self.energy = _Trace(
             "energy",
-            "Mean of U(z) = −log p(y|z) + |z|²/2 over the chains; dashed: its value under p(z|y)",
+            "By step, or by draw: mean of U(z) = −log p(y|z) + |z|²/2; dashed: its value under p(z|y)",
             theme.ATTRIBUTE_COLOURS[5],
         )
         self.radius = _Trace(
             "radius",
-            "Mean of |z| over the chains ± its spread; dashed: √d, near which the prior’s codes lie",
+            "By step, or by draw: mean of |z| ± its spread; dashed: √d, near which the prior’s codes lie",
             theme.ATTRIBUTE_COLOURS[2],
         )
         self._lay_out()
