@@ -155,12 +155,13 @@ class DirectionDialog(QDialog):
         side.addSpacing(theme.GRID)
         side.addWidget(muted("Labels"))
         side.addWidget(muted(_HELP, wrap=True))
-        for pair in ((self.table, self.known), (self.back, self.clear)):
-            row = QHBoxLayout()
-            row.setSpacing(theme.GRID)
-            for button in pair:
-                row.addWidget(button, 1)
-            side.addLayout(row)
+        side.addWidget(self.table)
+        side.addWidget(self.known)
+        row = QHBoxLayout()
+        row.setSpacing(theme.GRID)
+        row.addWidget(self.back, 1)
+        row.addWidget(self.clear, 1)
+        side.addLayout(row)
         side.addWidget(self.note)
         side.addStretch(1)
         side.addWidget(self.verdict)
@@ -170,11 +171,12 @@ class DirectionDialog(QDialog):
         box = QWidget()
         box.setLayout(side)
         box.setFixedWidth(_SIDE)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(*[2 * theme.GRID] * 4)
-        row.setSpacing(2 * theme.GRID)
-        row.addLayout(left, 1)
-        row.addWidget(box)
+        both = QHBoxLayout(self)
+        both.setContentsMargins(*[2 * theme.GRID] * 4)
+        both.setSpacing(2 * theme.GRID)
+        both.addLayout(left, 1)
+        both.addWidget(box)
+        self.name.setFocus()
 
     def _connect(self) -> None:
         self.grid.labelled.connect(self._on_labels)
@@ -346,8 +348,8 @@ def _sentence(fitted: Fitted, planes: Hyperplanes) -> str:
     """How good a direction is, and which of the model's it resembles."""
     commoner = "yes" if fitted.positives >= fitted.negatives else "no"
     text = (
-        f"Right on {fitted.accuracy:.0%} of held-out faces ({fitted.folds} folds); always answering "
-        f"“{commoner}” would be right on {fitted.baseline:.0%}."
+        f"Right on {100 * fitted.accuracy:.0f} % of held-out faces ({fitted.folds} folds); always "
+        f"answering “{commoner}” would be right on {100 * fitted.baseline:.0f} %."
     )
     if fitted.accuracy <= fitted.baseline:
         text += " No better than that: label more faces, or something that shows more clearly."
@@ -357,5 +359,5 @@ def _sentence(fitted: Fitted, planes: Hyperplanes) -> str:
         return text
     if len(row):
         k = int(np.abs(row).argmax())
-        text += f" Nearest of the model's: {planes.attributes[k]}, cosine {row[k]:+.2f}."
+        text += f" Nearest of the other directions: {planes.attributes[k]}, cosine {row[k]:+.2f}."
     return text

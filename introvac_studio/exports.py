@@ -34,10 +34,11 @@ def recipe(model: ModelInfo, faces: Sequence[Face], edit: Edit) -> dict[str, Any
 
 @dataclass(frozen=True)
 class Saved:
-    """A face was written to `path`, or `trouble` says why not."""
+    """A face (or `what` else) was written to `path`, or `trouble` says why not."""
 
     path: Path
     trouble: str = ""
+    what: str = "face"
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from introvac_studio.panels.editor import EditorPanel, strip_deltas
 from introvac_studio.panels.faces import PREPARING, FacesPanel
 from introvac_studio.panels.generate import GeneratePanel
 from introvac_studio.panels.latent import LatentPanel
+from introvac_studio.path_dialog import PathDialog
 from introvac_studio.runs import Runs
 from introvac_studio.settings import Settings
 from introvac_studio.state import Edit, Face, FaceSet, ModelInfo, StudioState
@@ -92,6 +93,7 @@ class Studio(QObject):
         self._model_wanted = 0
         self._faces_wanted: FacesWanted | None = None
         self._carried: Edit | None = None  # to be put on the face that is encoded again by another model
+        self.path_dialog: PathDialog | None = None
         self._down = self._closing = False
         self._build_window()
         self._connect()
@@ -138,6 +140,7 @@ class Studio(QObject):
             Command("&Edit", "Redo", "Ctrl+Shift+Z", undo.redo),
             Command("&Edit", "Reset edit", "Ctrl+R", self.state.reset),
             Command("&Edit", "Random face", "Ctrl+G", self.draw_face),
+            Command("&Edit", "Path between two faces…", "Ctrl+P", self.show_path),
             *self.directions.commands(),
             Command("&View", "Edit", "Ctrl+1", lambda: self.window.show_workspace("edit")),
             Command("&View", "Train", "Ctrl+2", lambda: self.window.show_workspace("train")),
@@ -544,7 +547,7 @@ class Studio(QObject):
         if isinstance(result, ExportJob):
             self.show_export(result)
         elif result.trouble:
-            self.complain(f"The face was not saved: {result.trouble}")
+            self.complain(f"The {result.what} was not saved: {result.trouble}")
         else:
             self.settings.set("export/folder", str(result.path.parent))
             self.window.show_progress(f"saved {result.path}", 0, 0)
@@ -592,6 +595,30 @@ class Studio(QObject):
     @Slot(str)
     def _on_told(self, text: str) -> None:
         self.window.show_progress(text, 0, 0)
+
+    @Slot()
+    def show_path(self) -> None:
+        """The way from the edited face to another."""
+        state, inference = self.state, self.inference
+        if state.model is None or state.face is None:
+            self.complain("A path begins at the edited face; choose one on the left first.")
+            return
+        dialog = PathDialog(state, self.settings, self.window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.picturesWanted.connect(inference.path)
+        dialog.endWanted.connect(inference.open_end)
+        dialog.filmWanted.connect(inference.render)
+        inference.pathReady.connect(dialog.show_pictures)
+        inference.endReady.connect(dialog.show_end)
+        inference.endFailed.connect(dialog.show_failure)
+        inference.rendered.connect(dialog.show_saved)
+        dialog.finished.connect(self._on_path_closed)
+        self.path_dialog = dialog
+        dialog.open()
+
+    @Slot()
+    def _on_path_closed(self) -> None:
+        self.path_dialog = None
 
     # -- status ---------------------------------------------------------------------------------------
 

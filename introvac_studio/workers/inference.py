@@ -44,12 +44,15 @@ class InferenceThread(QThread):
     seenReady = Signal(object)
     stripReady = Signal(object)
     faceReady = Signal(object)
+    pathReady = Signal(object)
+    endReady = Signal(object)
+    endFailed = Signal(object)
     codesReady = Signal(object)
     rendered = Signal(object)
     progressed = Signal(str, int, int)
     failed = Signal(object)
 
-    CHANNELS = ("frame", "reconstruction", "strip", "seen")
+    CHANNELS = ("frame", "reconstruction", "strip", "seen", "path")
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -96,6 +99,14 @@ class InferenceThread(QThread):
     def draw(self, stamp: int, seed: int) -> None:
         """A face from the prior: `faceReady`."""
         self._mail.put(lambda: self._prior(stamp, seed))
+
+    def path(self, stamp: int, codes: Code, serial: int) -> None:
+        """Pictures of codes (n, d) on the way from face to face: `pathReady`."""
+        self._mail.put_latest("path", lambda: self._path(stamp, codes, serial))
+
+    def open_end(self, stamp: int, source: Path | Image, name: str, recipe: Mapping[str, Any]) -> None:
+        """Encode a photo, or a prepared picture (S, S, 3), as the end of a path: `endReady` or `endFailed`."""
+        self._mail.put(lambda: self._end(stamp, source, name, recipe))
 
     def encode_faces(self, stamp: int, faces: FaceSet) -> None:
         """mu of a whole set, in pieces, when nothing else waits: `progressed`, then `codesReady`."""
@@ -167,16 +178,33 @@ class InferenceThread(QThread):
     def _strip(self, stamp: int, codes: Code, serial: int) -> None:
         self.stripReady.emit(Strip(stamp, serial, self._need(stamp).decode(codes)))
 
-    def _photo(self, stamp: int, source: Path | bytes, name: str, crop: str | None) -> None:
+    def _path(self, stamp: int, codes: Code, serial: int) -> None:
+        self.pathReady.emit(Strip(stamp, serial, self._need(stamp).decode(codes)))
+
+    def _end(self, stamp: int, source: Path | Image, name: str, recipe: Mapping[str, Any]) -> None:
+        try:
+            if isinstance(source, Path):
+                self._photo(stamp, source, name, None, self.endReady)
+            else:
+                self._row(stamp, source, name, recipe, self.endReady)
+        except (IntroVACError, OSError) as error:
+            self.endFailed.emit(Failure("end", str(error)))
+
+    def _photo(
+        self, stamp: int, source: Path | bytes, name: str, crop: str | None, ready: Any = None
+    ) -> None:
         codec = self._need(stamp)
         crop = crop or ("square" if codec.config.crop == "none" else codec.config.crop)
         image = prepare(open_image(source), codec.size, crop)
         file = str(source) if isinstance(source, Path) else "pasted"
-        self._row(stamp, image, name, {"face": "photo", "file": file, "crop": crop})
+        self._row(stamp, image, name, {"face": "photo", "file": file, "crop": crop}, ready)
 
-    def _row(self, stamp: int, image: Image, name: str, recipe: Mapping[str, Any]) -> None:
+    def _row(
+        self, stamp: int, image: Image, name: str, recipe: Mapping[str, Any], ready: Any = None
+    ) -> None:
         mu, _ = self._need(stamp).encode(image[None])
-        self.faceReady.emit(Opened(stamp, Face(name, mu[0].astype(np.float64), image, recipe)))
+        opened = Opened(stamp, Face(name, mu[0].astype(np.float64), image, recipe))
+        (ready or self.faceReady).emit(opened)
 
     def _prior(self, stamp: int, seed: int) -> None:
         z = np.random.default_rng(seed).standard_normal(self._need(stamp).dim)

@@ -111,8 +111,8 @@ def test_that_a_fit_says_how_good_it_is_until_a_label_changes(
 ) -> None:
     fit(dialog, qtbot, "Side", sides(studio))
     assert dialog.fitted is not None
-    assert f"Right on {dialog.fitted.accuracy:.0%} of held-out faces (5 folds)" in dialog.verdict.text()
-    assert "would be right on 50%" in dialog.verdict.text()
+    assert f"Right on {100 * dialog.fitted.accuracy:.0f} % of held-out faces (5 folds)" in dialog.verdict.text()
+    assert "would be right on 50 %" in dialog.verdict.text()
     click(dialog.grid, 0)
     assert dialog.fitted is None and not dialog.add.isEnabled() and "fit again" in dialog.verdict.text()
 

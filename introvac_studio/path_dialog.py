@@ -1,0 +1,475 @@
+"""The way from the edited face to another one: a film to scrub, to export, and to take a frame from.
+
+Wiring: `picturesWanted(stamp, codes (n, d), serial)`, `endWanted(stamp, Path or picture, name, recipe)` and
+`filmWanted(stamp, make)` are requests to the inference worker, whose answers come to `show_pictures`,
+`show_end`, `show_failure` and `show_saved`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from introvac_studio import exports, theme
+from introvac_studio.messages import Failure, Opened, Strip
+from introvac_studio.panels.faces import PHOTO_FILTER
+from introvac_studio.settings import Settings
+from introvac_studio.state import Code, Face, Image, StudioState
+from introvac_studio.widgets.gallery import Gallery
+from introvac_studio.widgets.image_view import ImageView
+from introvac_studio.widgets.path_strip import PathStrip
+from introvac_studio.widgets.segmented import Segmented
+from introvac_studio.widgets.texts import muted, tabular
+from trainer import grid, paths
+from trainer.errors import IntroVACError
+
+MAX_STEPS = 120  # pictures kept on screen
+_FOLDER = "export/folder"
+_STRIPS = {".png": "Strip, PNG (*.png)", ".jpg": "Strip, JPEG (*.jpg)"}
+FILTERS = {s: f"Animation, {s[1:].upper()} (*{s})" for s in paths.SUFFIXES} | {
+    s: text for s, text in _STRIPS.items() if s not in paths.SUFFIXES
+}
+_SIDE = 300
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """Decoded frames (n, S, S, 3) as a file; call it in a worker, since writing takes a moment."""
+
+    path: Path
+    images: Image
+    fps: float
+    back: bool
+    scale: int
+    note: dict[str, Any]
+
+    def __call__(self, decode: Callable[[ArrayLike], Image]) -> exports.Saved:
+        try:
+            if self.path.suffix.lower() in paths.SUFFIXES:
+                paths.save_film(
+                    self.images, self.path, fps=self.fps, back=self.back, scale=self.scale, recipe=self.note
+                )
+            else:
+                picture = grid.strip(self.images, style=grid.GridStyle(scale=self.scale))
+                grid.save(picture, self.path, self.note)
+        except (IntroVACError, OSError) as error:
+            return exports.Saved(self.path, str(error), "path")
+        return exports.Saved(self.path, what="path")
+
+
+class PathDialog(QDialog):
+    """See the module's docstring for the wiring."""
+
+    picturesWanted = Signal(int, object, int)
+    endWanted = Signal(int, object, str, object)
+    filmWanted = Signal(int, object)
+
+    def __init__(self, state: StudioState, settings: Settings, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        assert state.model is not None and state.face is not None and state.z is not None
+        self._state, self._settings = state, settings
+        self._model, self._face, self._edit = state.model, state.face, state.edit
+        self._a: Code = state.z
+        self._b: Face | None = None
+        self._codes: Code | None = None
+        self._serial = 0
+        self._answered = -1  # serial of the pictures on screen
+        self._forward = True
+        self.images: Image | None = None
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._advance)
+        self.setWindowTitle("Path between two faces")
+        self.resize(1060, 700)
+        self._build()
+        self._recall()
+        self._lay_out()
+        self._connect()
+        self._on_faces()
+        self._refresh()
+
+    # -- building -----------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.gallery = Gallery("No faces are open.\nOpen a photo below.")
+        self.gallery.set_thumbnail_size(64)
+        self.gallery.setAccessibleName("the face that the path leads to")
+        self.photo = QPushButton("Open photo…")
+        self.photo.setToolTip("Lead the path to a picture of your own")
+        self.view = ImageView("face on the path", "Choose on the left where the path leads", minimum=192)
+        self.start, self.end = (
+            ImageView("where the path begins", minimum=64),
+            ImageView("where the path ends", "?", minimum=64),
+        )
+        for view in (self.start, self.end):
+            view.setFixedSize(96, 96)
+        self.start_text, self.end_text = muted(), muted("not chosen yet")
+        self.start_text.setText(self._short(self._face.name))
+        self.start_text.setToolTip(self._face.name)
+        self.strip = PathStrip()
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setAccessibleName("place on the path")
+        self.slider.setToolTip("Drag, or use the arrow keys, to go along the path")
+        self.place = QLabel()
+        self.place.setFont(tabular(self.place.font()))
+        self.place.setFixedWidth(72)
+        self.place.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.play = QPushButton("Play")
+        self.play.setFixedWidth(84)
+        self.play.setToolTip("Go there and back for as long as you like (Space)")
+        self.kind = Segmented(paths.KINDS, "kind of path")
+        self.kind.setToolTip(
+            "linear: the straight line. spherical: turns at an even rate, so that codes in between stay as "
+            "far from the middle of the prior as the ends are."
+        )
+        self.steps, self.scale, self.fps = QSpinBox(), QSpinBox(), QDoubleSpinBox()
+        self.steps.setRange(2, MAX_STEPS)
+        self.steps.setKeyboardTracking(False)
+        self.scale.setRange(1, 16)
+        self.scale.setPrefix("× ")
+        self.fps.setRange(1, 50)
+        self.fps.setDecimals(0)
+        self.fps.setSuffix(" per second")
+        self.back = QCheckBox("there and back")
+        self.back.setToolTip("The animation returns the way it came, so that it does not jump")
+        self.size_text, self.message = muted(), QLabel()
+        self.message.setWordWrap(True)
+        self.use, self.export, self.close_button = (
+            QPushButton("Use this frame"),
+            QPushButton("Export…"),
+            QPushButton("Close"),
+        )
+        self.export.setObjectName("primary")
+        self.use.setToolTip("The edited face becomes this one; one step of history")
+        self.export.setToolTip("An animation, or all pictures in a row; the recipe goes into the file")
+        for button in (self.photo, self.play, self.use, self.export, self.close_button):
+            button.setAutoDefault(False)
+
+    def _recall(self) -> None:
+        get = self._settings.get
+        self.kind.set_value(get("path/kind", "linear"))
+        self.steps.setValue(get("path/steps", 24))
+        self.fps.setValue(get("path/fps", 12.0))
+        self.scale.setValue(get("path/scale", max(1, 256 // self._model.size)))
+        self.back.setChecked(get("path/back", True))
+
+    def _lay_out(self) -> None:
+        choose = QVBoxLayout()
+        choose.setSpacing(theme.GRID)
+        choose.addWidget(muted("To which face?"))
+        choose.addWidget(self.gallery, 1)
+        choose.addWidget(self.photo)
+        choose.setContentsMargins(0, 0, 0, 0)
+        left = QWidget()
+        left.setLayout(choose)
+        left.setFixedWidth(236)
+        row = QHBoxLayout()
+        row.setSpacing(theme.GRID)
+        row.addWidget(self.play)
+        row.addWidget(self.slider, 1)
+        row.addWidget(self.place)
+        centre = QVBoxLayout()
+        centre.setSpacing(theme.GRID)
+        centre.addWidget(self.view, 1)
+        centre.addWidget(self.strip)
+        centre.addLayout(row)
+        both = QHBoxLayout(self)
+        both.setContentsMargins(*[2 * theme.GRID] * 4)
+        both.setSpacing(2 * theme.GRID)
+        both.addWidget(left)
+        both.addLayout(centre, 1)
+        both.addWidget(self._side())
+
+    def _side(self) -> QWidget:
+        ends = QHBoxLayout()
+        ends.setSpacing(theme.GRID)
+        for title, view, text in (("from", self.start, self.start_text), ("to", self.end, self.end_text)):
+            column = QVBoxLayout()
+            column.setSpacing(4)
+            column.addWidget(muted(title))
+            column.addWidget(view)
+            text.setFixedWidth(120)
+            column.addWidget(text)
+            ends.addLayout(column)
+        ends.addStretch(1)
+        form = QFormLayout()
+        form.setHorizontalSpacing(2 * theme.GRID)
+        form.setVerticalSpacing(theme.GRID)
+        for label, field in (
+            ("Way", self.kind), ("Pictures", self.steps), ("Speed", self.fps), ("Scale", self.scale),
+        ):  # fmt: skip
+            caption = muted(label)
+            caption.setBuddy(field)
+            if not field.accessibleName():
+                field.setAccessibleName(label)
+            form.addRow(caption, field)
+        form.addRow("", self.back)
+        side = QVBoxLayout()
+        side.setSpacing(theme.GRID)
+        side.setContentsMargins(0, 0, 0, 0)
+        side.addLayout(ends)
+        side.addSpacing(theme.GRID)
+        side.addLayout(form)
+        side.addWidget(self.size_text)
+        side.addWidget(self.message)
+        side.addStretch(1)
+        for button in (self.export, self.use, self.close_button):
+            side.addWidget(button)
+        box = QWidget()
+        box.setLayout(side)
+        box.setFixedWidth(_SIDE)
+        return box
+
+    def _connect(self) -> None:
+        self.gallery.activated.connect(self.choose_row)
+        self.photo.clicked.connect(self._choose_photo)
+        self.slider.valueChanged.connect(self._on_place)
+        self.strip.chosen.connect(self.slider.setValue)
+        self.play.clicked.connect(self.toggle)
+        self.kind.changed.connect(self._remember)
+        for box in (self.steps, self.scale, self.fps):
+            box.valueChanged.connect(self._remember)
+        self.back.toggled.connect(self._remember)
+        self.use.clicked.connect(self._on_use)
+        self.export.clicked.connect(self._ask)
+        self.close_button.clicked.connect(self.reject)
+        self._state.modelChanged.connect(self.reject)
+        self._state.facesChanged.connect(self._on_faces)
+        self.slider.installEventFilter(self)
+
+    def open(self) -> None:
+        """Show the dialog; at first with the picture that the path begins at."""
+        super().open()
+        self.picturesWanted.emit(self._model.stamp, self._a[None], self._serial)
+
+    # -- the ends -----------------------------------------------------------------------------
+
+    @Slot()
+    def _on_faces(self) -> None:
+        faces = self._state.faces
+        if faces is None:
+            self.gallery.clear()
+        else:
+            self.gallery.set_images(faces.images)
+
+    @Slot(int)
+    def choose_row(self, row: int) -> None:
+        """Lead the path to a face of the browser."""
+        faces = self._state.faces
+        if faces is not None and 0 <= row < len(faces):
+            recipe = {"face": "data", "data": faces.spec, "file": faces.names[row]}
+            self._say("")
+            self.endWanted.emit(self._model.stamp, faces.images[row], faces.names[row], recipe)
+
+    @Slot()
+    def _choose_photo(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Open a photo", "", PHOTO_FILTER)
+        if path:
+            self._say("")
+            self.endWanted.emit(self._model.stamp, Path(path), Path(path).name, {})
+
+    @Slot(object)
+    def show_end(self, opened: Opened) -> None:
+        """The other end is encoded."""
+        if opened.stamp == self._model.stamp:
+            self._b = opened.face
+            self.end.set_image(opened.face.original)
+            self.end_text.setText(self._short(opened.face.name))
+            self.end_text.setToolTip(opened.face.name)
+            self._walk()
+
+    @Slot(object)
+    def show_failure(self, failure: Failure) -> None:
+        """The other end could not be opened; the path stays as it was."""
+        self._say(failure.text, bad=True)
+
+    def _short(self, name: str) -> str:
+        return self.end_text.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, 116)
+
+    # -- the path -----------------------------------------------------------------------------
+
+    @Slot()
+    def _remember(self) -> None:
+        put = self._settings.set
+        put("path/kind", self.kind.value)
+        put("path/steps", self.steps.value())
+        put("path/fps", self.fps.value())
+        put("path/scale", self.scale.value())
+        put("path/back", self.back.isChecked())
+        if self._timer.isActive():
+            self._timer.start(self._interval())
+        if self.sender() in (self.kind, self.steps):
+            self._walk()
+        self._refresh()
+
+    def _walk(self) -> None:
+        """Ask for the pictures of the path as it is chosen."""
+        if self._b is None:
+            return
+        share = self.slider.value() / max(1, self.slider.maximum())
+        try:
+            self._codes = paths.path(self._a, self._b.mu, self.steps.value(), self.kind.value)
+        except IntroVACError as error:
+            self._say(str(error), bad=True)
+            return
+        self._say("")
+        with QSignalBlocker(self.slider):
+            self.slider.setRange(0, len(self._codes) - 1)
+            self.slider.setValue(round(share * (len(self._codes) - 1)))
+        self._serial += 1
+        self.picturesWanted.emit(self._model.stamp, self._codes, self._serial)
+
+    @Slot(object)
+    def show_pictures(self, strip: Strip) -> None:
+        """Pictures of the newest path; older ones are dropped."""
+        if strip.stamp != self._model.stamp or strip.serial != self._serial:
+            return
+        self.start.set_image(strip.images[0])
+        if self._b is None:
+            self.view.set_image(strip.images[0])
+            return
+        self._answered, self.images = strip.serial, strip.images
+        self.strip.set_images(strip.images)
+        self._on_place(self.slider.value())
+        self._refresh()
+
+    @Slot(int)
+    def _on_place(self, place: int) -> None:
+        if self.images is not None and place < len(self.images):
+            self.view.set_image(self.images[place])
+            self.strip.set_current(place)
+        self.place.setText(f"{place + 1} of {self.slider.maximum() + 1}" if self._codes is not None else "")
+
+    @property
+    def ready(self) -> bool:
+        """Whether the pictures on screen are those of the path as it is chosen."""
+        return self.images is not None and self._answered == self._serial
+
+    def _refresh(self) -> None:
+        for widget in (self.play, self.slider):
+            widget.setEnabled(self.images is not None)
+        for button in (self.use, self.export):
+            button.setEnabled(self.ready)
+        side = self._model.size * self.scale.value()
+        frames = self.steps.value()
+        frames = 2 * frames - 2 if self.back.isChecked() and frames > 2 else frames
+        self.size_text.setText(f"{side} × {side} px  ·  {frames / self.fps.value():.1f} s an animation")
+
+    # -- playing ------------------------------------------------------------------------------
+
+    def _interval(self) -> int:
+        return round(1000 / self.fps.value())
+
+    @Slot()
+    def toggle(self) -> None:
+        """Play, or stop playing."""
+        if self._timer.isActive():
+            self._timer.stop()
+        elif self.images is not None:
+            self._timer.start(self._interval())
+        self.play.setText("Pause" if self._timer.isActive() else "Play")
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Space on the slider plays."""
+        if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Space:
+            if event.type() == QEvent.Type.KeyPress and not event.isAutoRepeat():
+                self.toggle()
+            return True
+        return super().eventFilter(watched, event)
+
+    @Slot()
+    def _advance(self) -> None:
+        last, place = self.slider.maximum(), self.slider.value()
+        if place >= last:
+            self._forward = not self.back.isChecked()
+            if self._forward:
+                self.slider.setValue(0)
+                return
+        elif place <= 0:
+            self._forward = True
+        self.slider.setValue(place + (1 if self._forward else -1))
+
+    # -- what comes of it ---------------------------------------------------------------------
+
+    @Slot()
+    def _on_use(self) -> None:
+        if self.ready and self._codes is not None and self._state.face is not None:
+            place = self.slider.value()
+            offset = self._codes[place] - self._state.face.mu
+            edit = replace(self._state.edit, amounts={}, offset=offset)
+            self._state.commit(f"frame {place + 1} of the path", edit)
+            self._say("The edited face is this frame now; Ctrl+Z in the window takes it back.")
+
+    def note(self) -> dict[str, Any]:
+        """What made the path, as JSON: enough to make it again with the same model."""
+        assert self._b is not None and self._codes is not None
+        return exports.recipe(self._model, [self._face, self._b], self._edit) | {
+            "z": [np.round(self._codes[k], 6).tolist() for k in (0, -1)],
+            "kind": self.kind.value,
+            "steps": len(self._codes),
+            "layout": "path",
+        }
+
+    @Slot()
+    def _ask(self) -> None:
+        kind = self._settings.get("path/suffix", next(iter(FILTERS)))
+        start = Path(self._settings.get(_FOLDER, str(Path.home()))) / f"path{kind}"
+        chosen, text = QFileDialog.getSaveFileName(
+            self, "Export the path", str(start), ";;".join(FILTERS.values()), FILTERS.get(kind, "")
+        )
+        if chosen:
+            path = Path(chosen)
+            suffixes = {text: suffix for suffix, text in FILTERS.items()}
+            self.save_to(path if path.suffix else path.with_suffix(suffixes.get(text, ".gif")))
+
+    def save_to(self, path: Path) -> None:
+        """Write the path in the background; `show_saved` says how it went."""
+        if not self.ready or self.images is None:
+            return
+        self._say(f"Writing {path.name}…")
+        film = Film(
+            path, self.images, self.fps.value(), self.back.isChecked(), self.scale.value(), self.note()
+        )
+        self.filmWanted.emit(self._model.stamp, film)
+
+    @Slot(object)
+    def show_saved(self, result: object) -> None:
+        """Say that the file is there, or why it is not."""
+        if not isinstance(result, exports.Saved) or result.what != "path":
+            return
+        if result.trouble:
+            self._say(result.trouble, bad=True)
+            return
+        self._settings.set(_FOLDER, str(result.path.parent))
+        self._settings.set("path/suffix", result.path.suffix.lower())
+        self._say(f"Saved {result.path.name}.")
+
+    def _say(self, text: str, bad: bool = False) -> None:
+        colours = theme.current()
+        self.message.setText(text)
+        self.message.setStyleSheet(f"color: {colours.bad if bad else colours.good};")
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "strip"):
+            self.strip.update()
