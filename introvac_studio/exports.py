@@ -23,13 +23,20 @@ def recipe(model: ModelInfo, faces: Sequence[Face], edit: Edit) -> dict[str, Any
     return {
         "model": model.digest,
         "model_name": model.name,
-        "faces": [{"name": f.name, **dict(f.recipe)} for f in faces],
+        "faces": [{"name": f.name, **dict(f.recipe), **_refined(f)} for f in faces],
         "z": [np.round(f.mu, 6).tolist() for f in faces],
         "deltas": dict(edit.amounts),
         "keep": list(edit.keep),
         "offset": None if edit.offset is None else np.round(edit.offset, 6).tolist(),
         "seed": next((f.recipe["seed"] for f in faces if "seed" in f.recipe), None),
     }
+
+
+def _refined(face: Face) -> dict[str, Any]:
+    found = face.refinement
+    if found is None or not face.refined:
+        return {}
+    return {"refined": {"steps": found.steps, "l1_before": found.before, "l1_after": found.after}}
 
 
 @dataclass(frozen=True)

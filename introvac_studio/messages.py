@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from introvac_studio.state import Face, FaceSet, Image
+from introvac_studio.state import Code, Edit, Face, FaceSet, Image, Refinement
 from trainer.latent import Hyperplanes
+from trainer.until import Ray, Reach
 
 if TYPE_CHECKING:
     from trainer.fit import Fitted
@@ -249,6 +250,74 @@ class FitAnswer:
     request: FitRequest
     fitted: Fitted | None = None
     trouble: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class UntilRequest:
+    """Move one attribute of a face until it holds.
+
+    Attributes:
+        stamp: of the model; see `state.ModelInfo`.
+        face: the face as it was.
+        edit: its edit, with the attribute's amount at zero.
+        name: the attribute.
+        wanted: the label to reach.
+        z: (d,), the code under `edit`.
+        planes: the classifier that judges.
+        way: from `z`, as far as the slider reaches.
+        p: the probability to reach.
+        picture: whether the drawn picture is judged, not the code.
+    """
+
+    stamp: int
+    face: Face
+    edit: Edit
+    name: str
+    wanted: bool
+    z: Code
+    planes: Hyperplanes
+    way: Ray
+    p: float
+    picture: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a search found; None where it was stopped."""
+
+    request: UntilRequest
+    reach: Reach | None
+
+
+@dataclass(frozen=True, eq=False)
+class RefineRequest:
+    """Look for a code whose picture is nearer to a face's original.
+
+    Attributes:
+        stamp: of the model.
+        model_path: its file.
+        digest: of the weights that are open; a file with others is refused.
+        face: with an original, and the encoder's code.
+        device: as `trainer.device.resolve` takes it.
+        steps: gradient steps.
+    """
+
+    stamp: int
+    model_path: Path
+    digest: str
+    face: Face
+    device: str
+    steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class RefineEnd:
+    """How refining ended: with a code, or cancelled, or with an `error` that a user can act on."""
+
+    request: RefineRequest
+    refinement: Refinement | None = None
+    cancelled: bool = False
+    error: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ with tensors: codes are numpy arrays of d float64 values.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from trainer import edits, latent
 from trainer.card import ModelCard
+from trainer.errors import ModelError
 
 Image = NDArray[np.uint8]
 Code = NDArray[np.float64]
@@ -44,13 +45,41 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, eq=False)
+class Refinement:
+    """A code (d,) nearer to a face's original than the encoder's, with the mean absolute errors of both.
+
+    `before` and `after` are of pixels in [0, 1].
+    """
+
+    encoded: Code
+    z: Code
+    before: float
+    after: float
+    steps: int
+
+    @property
+    def gain(self) -> float:
+        """The share of the error that is gone."""
+        return 1 - self.after / self.before if self.before > 0 else 0.0
+
+
+@dataclass(frozen=True, eq=False)
 class Face:
-    """A face to edit: its code mu (d,), and the picture it came from where there is one."""
+    """A face to edit: its code mu (d,), and the picture it came from where there is one.
+
+    `refinement` is what was found for it, whether or not mu is it.
+    """
 
     name: str
     mu: Code
     original: Image | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    refinement: Refinement | None = None
+
+    @property
+    def refined(self) -> bool:
+        """Whether mu is the refined code."""
+        return self.refinement is not None and self.mu is self.refinement.z
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +107,15 @@ class Edit:
         rest = tuple(k for k in self.keep if k != name)
         return replace(self, keep=(*rest, name) if on else rest)
 
-    def within(self, names: Container[str]) -> Edit:
-        """What is left of it where only these attributes are known."""
-        amounts = {k: v for k, v in self.amounts.items() if k in names}
-        return replace(self, amounts=amounts, keep=tuple(k for k in self.keep if k in names))
+    def fitting(self, planes: latent.Hyperplanes) -> Edit:
+        """What other hyperplanes leave of it; nothing is kept where that leaves no way to move."""
+        amounts = {k: v for k, v in self.amounts.items() if k in planes.attributes}
+        edit = replace(self, amounts=amounts, keep=tuple(k for k in self.keep if k in planes.attributes))
+        try:
+            edit.step(planes)
+        except ModelError:
+            return replace(edit, keep=())
+        return edit
 
     def heading(self, planes: latent.Hyperplanes, name: str) -> edits.Heading:
         """Where a move of one attribute goes; nothing keeps an attribute from itself.
@@ -247,7 +281,7 @@ class StudioState(QObject):
         """
         if self.model is not None:
             edit = self._settled[1]
-            edit = replace(edit, amounts={k: v for k, v in edit.amounts.items() if k in planes.names})
+            edit = edit.fitting(planes)
             self.undo_stack.push(_PlanesChange(self, text, self.model.planes, planes, edit))
 
     def set_faces(self, faces: FaceSet | None) -> None:
@@ -326,6 +360,13 @@ class StudioState(QObject):
         if on and self.model is not None:
             self.model.planes.normal(name)
         self.commit(f"keep {name}" if on else f"let {name} move", self.edit.with_keep(name, on))
+
+    def refine(self, refinement: Refinement, on: bool = True) -> None:
+        """Make the refined code the face's, or the encoder's again; the edit stays. One step of history."""
+        if self.face is not None:
+            mu = refinement.z if on else refinement.encoded
+            face = replace(self.face, mu=mu, refinement=refinement)
+            self._push("refine" if on else "the encoder's code", face, self._settled[1])
 
     def reset(self) -> None:
         """Back to the face as it was, with nothing kept."""

@@ -17,7 +17,16 @@ from introvac_studio import exports, resources, theme
 from introvac_studio.directions import Directions
 from introvac_studio.export_dialog import ExportDialog
 from introvac_studio.main_window import Command, Dock, MainWindow
-from introvac_studio.messages import ChainPath, Codes, ExportJob, Failure, Opened
+from introvac_studio.messages import (
+    ChainPath,
+    Codes,
+    ExportJob,
+    Failure,
+    Found,
+    Opened,
+    RefineEnd,
+    RefineRequest,
+)
 from introvac_studio.panels.editor import EditorPanel, strip_deltas
 from introvac_studio.panels.faces import PREPARING, FacesPanel
 from introvac_studio.panels.generate import GeneratePanel
@@ -29,12 +38,14 @@ from introvac_studio.state import Edit, Face, FaceSet, ModelInfo, StudioState
 from introvac_studio.workers.diagnostics import DiagnosticsThread
 from introvac_studio.workers.faces import FacesThread, FacesWanted
 from introvac_studio.workers.inference import InferenceThread
+from introvac_studio.workers.refining import RefineThread
 from introvac_studio.workers.sampling import SamplingThread
 from trainer import config
 from trainer.data.avatars import CREDIT
-from trainer.errors import ConfigError, ModelError
+from trainer.errors import ConfigError
 
 RECENT = 8  # models remembered
+REFINE_STEPS = 50
 GRID_FACES = 8  # faces in an exported grid
 AVATARS = "avatars:600:1"  # another seed than any training default: faces that no model has seen
 
@@ -81,6 +92,7 @@ class Studio(QObject):
         self.inference = InferenceThread(self)
         self.faces_thread = FacesThread(self)
         self.sampling = SamplingThread(self)
+        self.refining = RefineThread(self)
         self.diagnostics = DiagnosticsThread(self)
         self.window = MainWindow(self.settings)
         self.faces = FacesPanel(self.state)
@@ -140,6 +152,8 @@ class Studio(QObject):
             Command("&Edit", "Redo", "Ctrl+Shift+Z", undo.redo),
             Command("&Edit", "Reset edit", "Ctrl+R", self.state.reset),
             Command("&Edit", "Random face", "Ctrl+G", self.draw_face),
+            Command("&Edit", "Refine face", "Ctrl+Shift+R", self.editor.refine.click),
+            Command("&Edit", "How independent?", "Ctrl+I", self.editor.independence.click),
             Command("&Edit", "Path between two faces…", "Ctrl+P", self.show_path),
             *self.directions.commands(),
             Command("&View", "Edit", "Ctrl+1", lambda: self.window.show_workspace("edit")),
@@ -176,6 +190,13 @@ class Studio(QObject):
         editor.photoOffered.connect(self.open_photo)
         editor.saveRequested.connect(self.save_face)
         editor.exportRequested.connect(self.export_grid)
+        editor.untilRequested.connect(inference.until)
+        editor.refineRequested.connect(self.refine_face)
+        editor.refused.connect(self.complain)
+        editor.told.connect(self._on_told)
+        inference.found.connect(self._on_found)
+        self.refining.progressed.connect(self._on_progress)
+        self.refining.finished_.connect(self._on_refined)
         editor.removeRequested.connect(self.directions.remove)
         self.directions.complained.connect(self.complain)
         self.directions.told.connect(self._on_told)
@@ -208,7 +229,8 @@ class Studio(QObject):
         data_dock = self.window.workspaces["train"].docks["data"]
         data_dock.visibilityChanged.connect(runs.on_data_shown)
         self.window.closing.connect(self._on_closing)
-        self.window.cancelRequested.connect(self.faces_thread.cancel)
+        for worker in (self.faces_thread, inference, self.refining):
+            self.window.cancelRequested.connect(worker.cancel)
         self.faulted.connect(self.complain)
         self.window.modelChosen.connect(self._on_model_chosen)
         QApplication.styleHints().colorSchemeChanged.connect(self._on_colour_scheme)
@@ -239,6 +261,7 @@ class Studio(QObject):
         self.window.remember()
         self.runs.shut_down()
         self.sampling.close()
+        self.refining.close()
         self.diagnostics.close()
         self.directions.close()
         self.faces_thread.close()
@@ -383,12 +406,7 @@ class Studio(QObject):
         self._carried = None
         if face is None or face.original is None or face.original.shape[0] != model.size:
             return
-        carried = replace(edit.within(model.attributes), offset=None)
-        try:
-            carried.step(model.planes)
-        except ModelError:  # its attributes depend on each other more than the old model's
-            carried = replace(carried, keep=())
-        self._carried = carried
+        self._carried = replace(edit, offset=None).fitting(model.planes)
         self.inference.open_row(model.stamp, face.original, face.name, face.recipe)
 
     @Slot()
@@ -498,6 +516,40 @@ class Studio(QObject):
         if self.state.model is not None and opened.stamp == self.state.model.stamp:
             edit, self._carried = self._carried, None
             self.state.open_face(opened.face, edit)
+
+    @Slot(object)
+    def _on_found(self, found: Found) -> None:
+        self.window.show_progress("ready", 0, 0)
+        self.editor.take_found(found)
+
+    @Slot()
+    def refine_face(self) -> None:
+        """Look for a code whose picture is nearer to the current face's original."""
+        model, face = self.state.model, self.state.face
+        if model is None or face is None or face.original is None:
+            self.complain("Refining needs a face that came from a picture.")
+            return
+        self.editor.set_refining(True)
+        self.window.show_progress("refining…", 0, 1, True)
+        self.refining.submit(
+            RefineRequest(model.stamp, model.path, model.digest, face, self._device, REFINE_STEPS)
+        )
+
+    @Slot(object)
+    def _on_refined(self, end: RefineEnd) -> None:
+        self.editor.set_refining(False)
+        self.window.show_progress("ready", 0, 0)
+        found = end.refinement
+        if end.error:
+            self.complain(f"The face was not refined: {end.error}")
+        elif self.state.face is not end.request.face:
+            self.editor.tell("another face came meanwhile; nothing was refined")
+        elif found is None:
+            self.editor.tell("refining stopped")
+        else:
+            self.state.refine(found)
+            text = f"L1 {found.before:.4f} → {found.after:.4f} (−{100 * found.gain:.0f} %)"
+            self.editor.tell(text, f"refined: mean absolute error, {text}; undo goes back")
 
     # -- pictures -----------------------------------------------------------------------------------
 
@@ -649,7 +701,14 @@ class Studio(QObject):
             for name, a in self.window.actions_.items()
             if not a.shortcut().isEmpty()
         )
-        extra = "<tr><td>Space&nbsp;&nbsp;&nbsp;</td><td>hold to compare with the reconstruction</td></tr>"
+        extra = "".join(
+            f"<tr><td>{key}&nbsp;&nbsp;&nbsp;</td><td>{what}</td></tr>"
+            for key, what in (
+                ("Space", "hold to compare with the reconstruction"),
+                ("K", "at a slider: keep its attribute while others move"),
+                ("U", "at a slider: go until its attribute holds…"),
+            )
+        )
         self._inform("Shortcuts", f"<table>{rows}{extra}</table>")
 
     @Slot()

@@ -116,6 +116,7 @@ def stylesheet(p: Palette) -> str:
     QLabel#heading {{ color: {p.muted}; font-weight: 600; }}
     QLabel#empty {{ color: {p.muted}; font-size: 14px; }}
     QFrame#banner {{ background: {p.raised}; border: 1px solid {p.bad}; border-radius: 6px; }}
+    QFrame#popover {{ background: {p.panel}; border: 1px solid {p.border}; border-radius: 6px; }}
     QLabel#warning {{ color: {p.warn}; }}
     QPushButton {{ background: {p.raised}; color: {p.text}; border: 1px solid {p.border};
         border-radius: 5px; padding: 5px 12px; min-height: 18px; }}
@@ -126,6 +127,8 @@ def stylesheet(p: Palette) -> str:
     QPushButton#primary {{ background: {p.accent}; color: {p.accent_text}; border-color: {p.accent};
         font-weight: 600; }}
     QPushButton#primary:disabled {{ background: {p.raised}; color: {p.muted}; border-color: {p.border}; }}
+    QPushButton#side {{ padding: 5px 4px; }}
+    QPushButton#side:checked {{ border-color: {p.accent}; }}
     QPushButton#workspace {{ background: transparent; border: none; padding: 5px 14px; color: {p.muted};
         border-radius: 6px; font-weight: 600; }}
     QPushButton#workspace:hover {{ color: {p.text}; }}

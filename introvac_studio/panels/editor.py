@@ -3,7 +3,9 @@
 Wiring: `show_frame`, `show_reconstruction`, `show_seen` and `show_strip` take the worker's answers;
 `stripRequested(codes (n, d), serial)` asks for the filmstrip; `photoOffered` carries a Path or the
 bytes of a picture that was dropped; `saveRequested` and `exportRequested` ask for files;
-`removeRequested` carries the name of an added direction that is to go.
+`removeRequested` carries the name of an added direction that is to go;
+`untilRequested` carries an `UntilRequest` whose answer goes to `take_found`; `refineRequested` asks for a
+code nearer to the original; `refused(text)` says why something cannot be, `told(text)` what came of it.
 """
 
 from __future__ import annotations
@@ -19,19 +21,21 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 from introvac_studio import theme
-from introvac_studio.messages import Frame, Seen, Strip
-from introvac_studio.state import Edit, Image, StudioState
-from introvac_studio.widgets.direction_slider import DirectionSlider
+from introvac_studio.messages import Found, Frame, Seen, Strip, UntilRequest
+from introvac_studio.state import Edit, Face, Image, StudioState
+from introvac_studio.widgets.cosine_view import CosinePopover
+from introvac_studio.widgets.direction_slider import STEP, DirectionSlider
 from introvac_studio.widgets.filmstrip import Filmstrip
 from introvac_studio.widgets.image_view import ImageView
 from introvac_studio.widgets.pictures import mime_photos
-from trainer import latent
+from introvac_studio.widgets.texts import Line
+from introvac_studio.widgets.until_popover import UntilPopover
+from trainer import edits, latent, until
 from trainer.errors import ModelError
 
 STRIP = 9  # pictures in the filmstrip
@@ -59,6 +63,10 @@ class EditorPanel(QWidget):
     saveRequested = Signal()
     exportRequested = Signal()
     removeRequested = Signal(str)
+    untilRequested = Signal(object)
+    refineRequested = Signal()
+    refused = Signal(str)
+    told = Signal(str)
 
     def __init__(self, state: StudioState) -> None:
         super().__init__()
@@ -67,8 +75,11 @@ class EditorPanel(QWidget):
         self._rows: dict[str, DirectionSlider] = {}
         self._start = Edit()
         self._frame: Frame | None = None
+        self._refining = False
+        self._stuck = ""  # an attribute that the drag would move, but may not
         self._reconstruction: Image | None = None
         self._comparing = False
+        self._told: tuple[Face | None, Edit | None] = (None, None)  # what the hint speaks of
         self._layout()
         state.modelChanged.connect(self._on_model)
         state.planesChanged.connect(self._on_planes)
@@ -101,9 +112,18 @@ class EditorPanel(QWidget):
             side.addWidget(view)
             side.addWidget(label)
             side.addSpacing(4)
+        self.refine = QPushButton("Refine")
+        self.refine.setCheckable(True)
+        self.independence = QPushButton("How independent?")
+        self.independence.setToolTip("The cosines between the attributes' directions")
+        for button in (self.refine, self.independence):
+            button.setObjectName("side")
+            button.setFixedWidth(136)
+            side.addWidget(button)
         side.addStretch(1)
-        self.hint = QLabel("")
-        self.hint.setObjectName("muted")
+        self.hint = Line()
+        self.until = UntilPopover(self)
+        self.cosines = CosinePopover(self)
         main = QVBoxLayout()
         main.setSpacing(4)
         main.addWidget(self.edited, 1)
@@ -137,10 +157,8 @@ class EditorPanel(QWidget):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
             row.addWidget(label)
             row.addWidget(box)
-        row.addStretch(1)
-        self.hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.hint.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        row.addWidget(self.hint, 3)
+        row.addWidget(self.hint, 1)
         return row
 
     def _buttons(self) -> QHBoxLayout:
@@ -177,6 +195,9 @@ class EditorPanel(QWidget):
         self.compare.released.connect(self._compare_off)
         self.save.clicked.connect(self.saveRequested)
         self.export.clicked.connect(self.exportRequested)
+        self.refine.clicked.connect(self._on_refine)
+        self.independence.clicked.connect(self._show_independence)
+        self.until.asked.connect(self._on_until)
 
     # -- the document -----------------------------------------------------------------------
 
@@ -228,6 +249,8 @@ class EditorPanel(QWidget):
             row.settled.connect(self._on_slider_settled)
             row.nudged.connect(self._on_slider_nudged)
             row.cancelled.connect(self._on_drag_cancelled)
+            row.keepToggled.connect(self._on_keep)
+            row.untilRequested.connect(self._ask_until)
             if name in self._state.added_directions:
                 remove = row.addAction(f"Remove the direction {name}")
                 remove.triggered.connect(partial(self.removeRequested.emit, name))
@@ -255,6 +278,8 @@ class EditorPanel(QWidget):
             row.setEnabled(face is not None)
         for button in (self.reset, self.compare, self.save, self.export):
             button.setEnabled(face is not None)
+        self.independence.setEnabled(len(self._rows) > 1)
+        self._show_refinement()
         self.undo.setEnabled(self._state.undo_stack.canUndo())
         self.redo.setEnabled(self._state.undo_stack.canRedo())
 
@@ -264,6 +289,7 @@ class EditorPanel(QWidget):
         for name, row in self._rows.items():
             row.set_value(state.edit.amount(name))
             row.set_image_probability(None)
+            row.set_keep(name in state.edit.keep, self._left(name), bool(state.edit.keep))
         z = state.z
         if z is None or state.model is None:
             for row in self._rows.values():
@@ -273,7 +299,8 @@ class EditorPanel(QWidget):
         for k, row in enumerate(self._rows.values()):
             row.set_code_probability(float(p[k]))
         self._mark_strip()
-        self.hint.setText(state.face.name if state.face else "")
+        if (state.face, state.edit) != self._told:
+            self.hint.say(state.face.name if state.face else "")
 
     @Slot()
     def _on_committed(self) -> None:
@@ -305,14 +332,16 @@ class EditorPanel(QWidget):
 
     @Slot()
     def _on_drag_started(self) -> None:
-        self._start = self._state.edit
+        self._start, self._stuck = self._state.edit, ""
 
     @Slot(float, float)
     def _on_dragged(self, dx: float, dy: float) -> None:
-        edit = self._start
+        edit, self._stuck = self._start, ""
         for box, shift in ((self.horizontal, dx), (self.vertical, dy)):
             name = box.currentText()
-            if name in self._rows:
+            if name in self._rows and abs(shift) * self.limit > STEP and not self._rows[name].movable:
+                self._stuck = name
+            elif name in self._rows and self._rows[name].movable:
                 amount = edit.amount(name) + shift * self.limit
                 edit = edit.with_amount(name, max(-self.limit, min(self.limit, amount)))
         self._state.preview(edit)
@@ -320,6 +349,8 @@ class EditorPanel(QWidget):
     @Slot()
     def _on_drag_finished(self) -> None:
         self._state.commit("drag on the face")
+        if self._stuck:
+            self._say_fixed(self._stuck)
 
     @Slot()
     def _on_drag_cancelled(self) -> None:
@@ -328,8 +359,137 @@ class EditorPanel(QWidget):
     @Slot(float)
     def _on_strip_chosen(self, delta: float) -> None:
         name = self.horizontal.currentText()
-        if name in self._rows:
+        if name in self._rows and not self._rows[name].movable:
+            self._say_fixed(name)
+        elif name in self._rows:
             self._state.commit(f"{name} {delta:+.2f}", self._state.edit.with_amount(name, delta))
+
+    # -- keeping ------------------------------------------------------------------------------
+
+    def _left(self, name: str) -> float | None:
+        """How much of an attribute's direction is left, None for nothing."""
+        model = self._state.model
+        if model is None:
+            return None
+        try:
+            return self._state.edit.heading(model.planes, name).left
+        except ModelError:
+            return None
+
+    @Slot(bool)
+    def _on_keep(self, on: bool) -> None:
+        row = self.sender()
+        if not isinstance(row, DirectionSlider):
+            return
+        try:
+            self._state.keep(row.attribute, on)
+        except ModelError as error:
+            row.lock.setChecked(not on)
+            self.refused.emit(f"{row.attribute} cannot be kept: {error}.")
+
+    def tell(self, text: str, more: str = "") -> None:
+        """Say something about the face as it is, until it changes; `more` says it at length."""
+        self._told = (self._state.face, self._state.edit)
+        self.hint.say(text, more)
+        self.told.emit(more or text)
+
+    def _say_fixed(self, name: str) -> None:
+        kept = name in self._state.edit.keep
+        self.tell(f"{name} is kept: open its padlock" if kept else f"{name}: nothing left to move")
+
+    @Slot()
+    def _show_independence(self) -> None:
+        model = self._state.model
+        if model is None:
+            return
+        names = [name for name in model.attributes if model.planes.w[model.planes.index(name)].any()]
+        self.cosines.show_values(names, edits.cosines(model.planes, names), self.independence)
+
+    # -- until it holds -----------------------------------------------------------------------
+
+    @Slot()
+    def _ask_until(self) -> None:
+        row, state = self.sender(), self._state
+        if not isinstance(row, DirectionSlider) or state.model is None or (z := state.z) is None:
+            return
+        amount = state.edit.amount(row.attribute)
+        without = float(state.model.planes.distance(z, row.attribute)) < 0
+        self.until.ask(row.attribute, amount > 0 if amount else without, row.until)
+
+    @Slot(str, bool, float, bool)
+    def _on_until(self, name: str, wanted: bool, p: float, picture: bool) -> None:
+        state = self._state
+        if state.face is None or state.model is None:
+            return
+        start, planes = state.edit.with_amount(name, 0.0), state.model.planes
+        sign = 1.0 if wanted else -1.0
+        try:
+            way = until.ray(planes, {name: sign * self.limit}, [k for k in start.keep if k != name])
+            z = state.moved(start)
+            request = UntilRequest(
+                state.model.stamp, state.face, start, name, wanted, z, planes, way, p, picture
+            )
+            if picture:
+                self.untilRequested.emit(request)
+            else:
+                self.take_found(Found(request, until.until_code(z, planes, way, p)))
+        except ModelError as error:
+            self.refused.emit(f"{name} was not moved: {error}.")
+
+    @Slot(object)
+    def take_found(self, found: Found) -> None:
+        """Set the slider to what a search found, as one step of history, and say what it was."""
+        asked, state = found.request, self._state
+        if state.model is None or asked.stamp != state.model.stamp or state.face is not asked.face:
+            return
+        if found.reach is None:
+            self.tell("search stopped")
+            return
+        if not state.edit.with_amount(asked.name, 0.0).same(asked.edit):
+            self.tell("the edit changed during the search; nothing was set")
+            return
+        amount = found.reach.delta if asked.wanted else -found.reach.delta
+        sense = asked.name if asked.wanted else f"no {asked.name}"
+        state.commit(f"until {sense}", asked.edit.with_amount(asked.name, amount))
+        reach, on = found.reach, "picture" if asked.picture else "code"
+        short = f"{sense} holds from" if reach.reached else f"{sense} not reached, best"
+        self.tell(
+            f"{short} {amount:+.2f} (p {reach.probability:.2f})".replace("-", "−"),
+            f"{sense}, judged on the {on}: {reach}",
+        )
+
+    # -- refining -----------------------------------------------------------------------------
+
+    @Slot()
+    def _on_refine(self) -> None:
+        face = self._state.face
+        on = self.refine.isChecked()
+        self._show_refinement()  # it is checked only once it is true
+        if face is not None and face.refinement is not None:
+            self._state.refine(face.refinement, on)
+        else:
+            self.refineRequested.emit()
+
+    def set_refining(self, on: bool) -> None:
+        """Whether a refinement is under way."""
+        self._refining = on
+        self._show_refinement()
+
+    def _show_refinement(self) -> None:
+        face = self._state.face
+        found = None if face is None else face.refinement
+        self.refine.setEnabled(face is not None and face.original is not None and not self._refining)
+        self.refine.setChecked(face is not None and face.refined)
+        if face is None or found is None:
+            self.refine.setText("Refining…" if self._refining else "Refine")
+            self.refine.setToolTip("Look for a code whose picture is nearer to the original; takes a moment")
+            return
+        gain = f"−{100 * found.gain:.0f} % L1"
+        self.refine.setText(f"Refined −{100 * found.gain:.0f} %" if face.refined else "Refine again")
+        self.refine.setToolTip(
+            f"Mean absolute error {found.before:.4f} → {found.after:.4f} ({gain}); click to switch "
+            "between the refined code and the encoder's"
+        )
 
     # -- pictures -----------------------------------------------------------------------------
 
@@ -382,6 +542,9 @@ class EditorPanel(QWidget):
         if state.face is None or state.model is None or name not in self._rows:
             return
         deltas = strip_deltas(state.delta)
+        if self._left(name) is None:
+            self.strip.set_strip(deltas, None)
+            return
         codes = np.stack([state.moved(state.edit.with_amount(name, d)) for d in deltas])
         self.stripRequested.emit(codes, state.revision)
 
@@ -389,8 +552,10 @@ class EditorPanel(QWidget):
         state, name = self._state, self.horizontal.currentText()
         if state.face is None or state.model is None or name not in self._rows:
             return
-        base = state.moved(state.edit.with_amount(name, 0.0))
-        self.strip.set_marks(state.edit.amount(name), flip_delta(base, state.model.planes, name))
+        base, left = state.moved(state.edit.with_amount(name, 0.0)), self._left(name)
+        plain = flip_delta(base, state.model.planes, name)
+        flip = plain / left if plain is not None and left is not None else None
+        self.strip.set_marks(state.edit.amount(name), flip)
 
     @Slot(str)
     def _on_axis_changed(self, name: str) -> None:

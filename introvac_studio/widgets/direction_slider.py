@@ -1,4 +1,4 @@
-"""One attribute: name, slider filled from zero, number box, and what the classifier thinks."""
+"""One attribute: name, padlock, slider filled from zero, number box, and what the classifier thinks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent,
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from introvac_studio import theme
+from introvac_studio.widgets.glyph_button import LockButton, UntilButton
 from introvac_studio.widgets.texts import tabular
 
 STEP = 0.25
@@ -147,26 +148,45 @@ class DirectionSlider(QWidget):
 
     `set_code_probability` is of the moved code, live; `set_image_probability` of the re-encoded
     picture E(G(z)), known only after a release, and `None` until then.
+
+    Signals:
+        keepToggled: the padlock was shut or opened.
+        untilRequested: the attribute is to be moved until it holds.
     """
 
     moved = Signal(float)
     settled = Signal(float)
     nudged = Signal(float)
     cancelled = Signal()
+    keepToggled = Signal(bool)
+    untilRequested = Signal()
 
     def __init__(self, attribute: str, colour: str, name_width: int) -> None:
         super().__init__()
         self.attribute = attribute
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(theme.GRID)
+        row.setSpacing(6)
         name = QLabel(f'<span style="color:{colour}">●</span>&nbsp; {attribute}')
         name.setFixedWidth(name_width + 28)
         self.slider = ZeroSlider(colour, f"{attribute}, distance along its direction")
         self.slider.setToolTip(
-            f"Moves the code along the unit normal of {attribute}'s hyperplane, in units of delta. "
-            "Arrow keys step by 0.25, Home or a double click returns to 0."
+            f"δ is the distance that the code moves along the unit normal of {attribute}'s hyperplane, where "
+            "p is 0.5; arrow keys step by 0.25, Home or a double click returns to 0"
         )
+        self.lock = LockButton(
+            f"keep {attribute}",
+            f"Keep {attribute}: the other sliders leave its logit alone, and its own rests (K)",
+            colour,
+        )
+        self.until = UntilButton(f"until {attribute} holds…", f"Go until {attribute} holds… (U)")
+        self.left = QLabel("")
+        self.left.setObjectName("muted")
+        self.left.setFont(tabular(self.left.font()))
+        self.left.ensurePolished()
+        self.left.setFixedWidth(self.left.fontMetrics().horizontalAdvance("100 % left") + 4)
+        self.left.hide()
+        self.movable = True
         self.box = QDoubleSpinBox()
         self.box.setAccessibleName(f"{attribute}, delta")
         self.box.setPrefix("δ ")
@@ -179,10 +199,10 @@ class DirectionSlider(QWidget):
         self.code = QLabel("p –")
         self.image = QLabel("image –")
         for label, width, tip in (
-            (self.code, 50, f"Probability of {attribute} that the classifier gives the moved code."),
+            (self.code, 48, f"Probability of {attribute} that the classifier gives the moved code."),
             (
                 self.image,
-                86,
+                76,
                 f"Probability of {attribute} after drawing the picture and encoding it again; "
                 "updated when you let go.",
             ),
@@ -192,15 +212,20 @@ class DirectionSlider(QWidget):
             label.setToolTip(tip)
         self.image.setObjectName("muted")
         row.addWidget(name)
+        row.addWidget(self.lock)
         row.addWidget(self.slider, 1)
+        row.addWidget(self.left)
         row.addWidget(self.box)
         row.addWidget(self.code)
         row.addWidget(self.image)
+        row.addWidget(self.until)
         self.slider.moved.connect(self._on_moved)
         self.slider.settled.connect(self._on_settled)
         self.slider.nudged.connect(self._on_nudged)
         self.slider.cancelled.connect(self.cancelled)
         self.box.valueChanged.connect(self._on_typed)
+        self.lock.clicked.connect(self.keepToggled)
+        self.until.clicked.connect(self.untilRequested)
         self.setFocusProxy(self.slider)
 
     def set_range(self, limit: float, notch: float) -> None:
@@ -213,6 +238,33 @@ class DirectionSlider(QWidget):
         self.slider.set_value(value)
         with QSignalBlocker(self.box):
             self.box.setValue(value)
+
+    def set_keep(self, kept: bool, left: float | None, told: bool) -> None:
+        """Show whether the attribute is kept, and where `told`, how much of its direction is left.
+
+        A kept attribute does not move, nor does one of whose direction there is nothing left (None).
+        """
+        self.lock.setChecked(kept)
+        self.movable = not kept and left is not None
+        for part in (self.slider, self.box, self.until):
+            part.setEnabled(self.movable)
+        share = 0.0 if left is None else left
+        self.left.setVisible(told)
+        self.left.setText("kept" if kept else f"{100 * share:.0f} % left")
+        self.left.setToolTip(
+            f"{self.attribute} stays where it is; open the padlock to move it"
+            if kept
+            else f"How much of {self.attribute}'s direction keeping others leaves; δ moves its logit so much"
+        )
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_K and self.lock.isEnabled():
+            self.lock.setFocus()
+            self.lock.click()
+        elif event.key() == Qt.Key.Key_U and self.until.isEnabled():
+            self.until.click()
+        else:
+            super().keyPressEvent(event)
 
     def set_code_probability(self, p: float | None) -> None:
         self.code.setText("p –" if p is None else f"p {p:.2f}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFont
+from PySide6.QtGui import QFont, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
     QPushButton,
+    QSizePolicy,
     QToolButton,
     QVBoxLayout,
 )
@@ -41,6 +42,36 @@ def muted(text: str = "", wrap: bool = False) -> QLabel:
     label.setObjectName("muted")
     label.setWordWrap(wrap)
     return label
+
+
+class Line(QLabel):
+    """One muted line that is cut with an ellipsis where room is short; the tooltip has all of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("muted")
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._whole = self._more = ""
+
+    @property
+    def whole(self) -> str:
+        """The text without a cut."""
+        return self._whole
+
+    def say(self, text: str, more: str = "") -> None:
+        """Show a text; `more` says it at length in the tooltip."""
+        self._whole, self._more = text, more
+        self.setAccessibleName(more or text)
+        self._cut()
+
+    def _cut(self) -> None:
+        shown = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideRight, self.width())
+        self.setText(shown)
+        self.setToolTip(self._more or (self._whole if shown != self._whole else ""))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._cut()
 
 
 class Banner(QFrame):

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QObject, QThread, Signal
 
-from introvac_studio.messages import Codes, Failure, Frame, Opened, Seen, Strip
+from introvac_studio.messages import Codes, Failure, Found, Frame, Opened, Seen, Strip, UntilRequest
 from introvac_studio.state import Code, Face, FaceSet, Image, ModelInfo
 from introvac_studio.workers.mailbox import Mailbox
+from trainer import until
 from trainer.data.transforms import open_image, prepare
-from trainer.errors import IntroVACError
+from trainer.errors import Cancelled, IntroVACError
 
 if TYPE_CHECKING:
     from trainer.codec import Codec
@@ -49,6 +50,7 @@ class InferenceThread(QThread):
     endFailed = Signal(object)
     codesReady = Signal(object)
     rendered = Signal(object)
+    found = Signal(object)
     progressed = Signal(str, int, int)
     failed = Signal(object)
 
@@ -60,6 +62,7 @@ class InferenceThread(QThread):
         self._codec: Codec | None = None
         self._stamp = 0  # of the codec that is open, in the worker's thread
         self._asked = 0  # of the newest opening asked for, in the window's thread
+        self._searched: UntilRequest | None = None  # the search that is to go on
 
     # -- called from the window's thread ----------------------------------------------------
 
@@ -68,6 +71,7 @@ class InferenceThread(QThread):
         self._asked += 1
         stamp = self._asked
         self._mail.forget()
+        self._searched = None
         self._mail.put(lambda: self._open(path, device, stamp))
         return stamp
 
@@ -116,8 +120,18 @@ class InferenceThread(QThread):
         """Let `make` decode what an export needs; its result goes out by `rendered`."""
         self._mail.put(lambda: self._render(stamp, make))
 
+    def until(self, request: UntilRequest) -> None:
+        """Search how far to go until a label holds; a search that runs is given up. `progressed`, `found`."""
+        self._searched = request
+        self._mail.put(lambda: self._until(request))
+
+    def cancel(self) -> None:
+        """Give up the search."""
+        self._searched = None
+
     def close(self) -> None:
         """End the thread after the piece of work at hand, and wait for it."""
+        self._searched = None
         self._mail.close()
         self.wait()
 
@@ -125,14 +139,17 @@ class InferenceThread(QThread):
 
     def run(self) -> None:
         while (act := self._mail.take()) is not None:
-            try:
-                act()
-            except _Stale:
-                continue
-            except (IntroVACError, OSError) as error:
-                self.failed.emit(Failure("request", str(error)))
-            except Exception as error:
-                self.failed.emit(Failure("request", f"{type(error).__name__}: {error}"))
+            self._do(act)
+
+    def _do(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except _Stale:
+            return
+        except (IntroVACError, OSError) as error:
+            self.failed.emit(Failure("request", str(error)))
+        except Exception as error:
+            self.failed.emit(Failure("request", f"{type(error).__name__}: {error}"))
 
     def _open(self, path: Path, device: str, stamp: int) -> None:
         from trainer.codec import Codec
@@ -199,9 +216,7 @@ class InferenceThread(QThread):
         file = str(source) if isinstance(source, Path) else "pasted"
         self._row(stamp, image, name, {"face": "photo", "file": file, "crop": crop}, ready)
 
-    def _row(
-        self, stamp: int, image: Image, name: str, recipe: Mapping[str, Any], ready: Any = None
-    ) -> None:
+    def _row(self, stamp: int, image: Image, name: str, recipe: Mapping[str, Any], ready: Any = None) -> None:
         mu, _ = self._need(stamp).encode(image[None])
         opened = Opened(stamp, Face(name, mu[0].astype(np.float64), image, recipe))
         (ready or self.faceReady).emit(opened)
@@ -221,6 +236,33 @@ class InferenceThread(QThread):
 
         mu = np.concatenate(parts) if parts else np.zeros((0, self._need(stamp).dim), np.float32)
         self.codesReady.emit(Codes(stamp, faces, mu))
+
+    def _until(self, request: UntilRequest) -> None:
+        codec = self._need(request.stamp)
+        sense = "with" if request.wanted else "without"
+
+        def see(codes: Code) -> ArrayLike:
+            while (act := self._mail.take_urgent()) is not None:  # a drag goes on meanwhile
+                self._do(act)
+            return codec.encode(codec.decode(codes))[0]
+
+        def tell(done: int, total: int) -> None:
+            self.progressed.emit(f"searching {sense} {request.name}", done, total)
+
+        try:
+            reach = until.until_image(
+                request.z,
+                request.planes,
+                request.way,
+                request.p,
+                see,
+                progress=tell,
+                cancelled=lambda: self._searched is not request,
+            )
+        except Cancelled:
+            self.found.emit(Found(request, None))
+            return
+        self.found.emit(Found(request, reach))
 
     def _render(self, stamp: int, make: Callable[[Decode], Any]) -> None:
         self.rendered.emit(make(self._need(stamp).decode))

@@ -73,6 +73,15 @@ class Mailbox:
                 self._ready.wait()
             return None
 
+    def take_urgent(self) -> Act | None:
+        """The most urgent request of a channel, for a job that looks in between; None where none waits."""
+        with self._ready:
+            for channel, request in self._latest.items():
+                if request is not None:
+                    self._latest[channel] = None
+                    return request
+            return None
+
     def _advance(self) -> None:
         """One piece of the slow task; a failure gives it up."""
         task, over = self._slow, True
