@@ -69,11 +69,15 @@ def bench(args: Namespace) -> None:
         files.check_target(Path(args.json))
     import torch
 
+    before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     figures: list[Figure] = []
-    for topic in [args.what] if args.what else TOPICS:
-        sys.stderr.write(f"measuring {topic} ...\n")
-        figures += importlib.import_module(TOPICS[topic]).measure()
+    try:
+        for topic in [args.what] if args.what else TOPICS:
+            sys.stderr.write(f"measuring {topic} ...\n")
+            figures += importlib.import_module(TOPICS[topic]).measure()
+    finally:
+        torch.set_num_threads(before)
     about = machine()
     sys.stdout.write(
         f"{about['processor']}, {about['cores']} cores, {THREADS} threads used, torch {about['torch']}\n\n"
