@@ -99,6 +99,7 @@ class DirectionDialog(QDialog):
         self.shown.setAccessibleName("which faces to show")
         self.name = QLineEdit()
         self.name.setPlaceholderText("what the faces share, such as Smiling")
+        self.name.setMaxLength(32)
         self.name.setAccessibleName("name of the direction")
         self.counts = QLabel()
         self.counts.setTextFormat(Qt.TextFormat.RichText)

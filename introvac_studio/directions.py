@@ -15,6 +15,7 @@ from introvac_studio.workers.fitting import FittingThread
 from trainer import directions
 from trainer.errors import IntroVACError
 from trainer.fit import Fitted
+from trainer.latent import Hyperplanes
 
 MENU = "&Directions"
 _FILES = "Directions (*.npz)"
@@ -35,9 +36,12 @@ class Directions(QObject):
         super().__init__(parent)
         self._state, self._settings, self._window = state, settings, window
         self._draft: Draft | None = None
+        self._kept: dict[str, Hyperplanes] = {}  # what each model had, by its digest
         self.dialog: DirectionDialog | None = None
         self.thread_ = FittingThread(self)
         state.facesChanged.connect(self._on_faces)
+        state.planesChanged.connect(self._on_planes)
+        state.modelChanged.connect(self._on_model)
 
     def commands(self) -> tuple[Command, ...]:
         """The menu."""
@@ -52,6 +56,19 @@ class Directions(QObject):
     def close(self) -> None:
         """Stop the thread and wait for it."""
         self.thread_.close()
+
+    @Slot()
+    def _on_planes(self) -> None:
+        if (model := self._state.model) is not None:
+            self._kept[model.digest] = model.planes
+
+    @Slot()
+    def _on_model(self) -> None:
+        """A model that is opened again gets back what was added to it; that can be undone."""
+        model = self._state.model
+        kept = self._kept.get(model.digest) if model else None
+        if model is not None and kept is not None and kept.names != model.planes.names:
+            self._state.set_planes("directions of before", kept)
 
     # -- a new one ----------------------------------------------------------------------------
 

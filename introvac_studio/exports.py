@@ -29,7 +29,16 @@ def recipe(model: ModelInfo, faces: Sequence[Face], edit: Edit) -> dict[str, Any
         "keep": list(edit.keep),
         "offset": None if edit.offset is None else np.round(edit.offset, 6).tolist(),
         "seed": next((f.recipe["seed"] for f in faces if "seed" in f.recipe), None),
-    }
+    } | _added(model, edit)
+
+
+def _added(model: ModelInfo, edit: Edit) -> dict[str, Any]:
+    """Weights and bias of the directions in an edit that the model file does not know."""
+    rows = {name: model.planes.index(name) for name in model.added if edit.amount(name)}
+    if not rows:
+        return {}
+    w, b = model.planes.w, model.planes.b
+    return {"directions": {n: {"w": w[k].tolist(), "b": float(b[k])} for n, k in rows.items()}}
 
 
 def _refined(face: Face) -> dict[str, Any]:

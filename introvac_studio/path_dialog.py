@@ -100,13 +100,15 @@ class PathDialog(QDialog):
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._advance)
         self.setWindowTitle("Path between two faces")
-        self.resize(1060, 700)
+        self.resize(1120, 720)
         self._build()
         self._recall()
         self._lay_out()
         self._connect()
         self._on_faces()
         self._refresh()
+        self.photo.setFocus()
+        self.message.setText("Choose on the left where the path leads.")
 
     # -- building -----------------------------------------------------------------------------
 
@@ -122,7 +124,7 @@ class PathDialog(QDialog):
             ImageView("where the path ends", "?", minimum=64),
         )
         for view in (self.start, self.end):
-            view.setFixedSize(96, 96)
+            view.setFixedSize(128, 128)
         self.start_text, self.end_text = muted(), muted("not chosen yet")
         self.start_text.setText(self._short(self._face.name))
         self.start_text.setToolTip(self._face.name)
@@ -208,7 +210,7 @@ class PathDialog(QDialog):
             column.setSpacing(4)
             column.addWidget(muted(title))
             column.addWidget(view)
-            text.setFixedWidth(120)
+            text.setFixedWidth(128)
             column.addWidget(text)
             ends.addLayout(column)
         ends.addStretch(1)
@@ -304,7 +306,7 @@ class PathDialog(QDialog):
         self._say(failure.text, bad=True)
 
     def _short(self, name: str) -> str:
-        return self.end_text.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, 116)
+        return self.end_text.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, 126)
 
     # -- the path -----------------------------------------------------------------------------
 
@@ -373,7 +375,7 @@ class PathDialog(QDialog):
         side = self._model.size * self.scale.value()
         frames = self.steps.value()
         frames = 2 * frames - 2 if self.back.isChecked() and frames > 2 else frames
-        self.size_text.setText(f"{side} × {side} px  ·  {frames / self.fps.value():.1f} s an animation")
+        self.size_text.setText(f"{side} × {side} px  ·  animation of {frames / self.fps.value():.1f} s")
 
     # -- playing ------------------------------------------------------------------------------
 

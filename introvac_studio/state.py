@@ -38,6 +38,7 @@ class ModelInfo:
     dim: int
     crop: str
     device: str
+    added: tuple[str, ...] = ()  # names of directions that the model file does not know
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -245,7 +246,6 @@ class StudioState(QObject):
         super().__init__(parent)
         self.undo_stack = QUndoStack(self)
         self.model: ModelInfo | None = None
-        self._own: tuple[str, ...] = ()  # attributes that the model file itself knows
         self.face: Face | None = None
         self.edit = Edit()
         self.faces: FaceSet | None = None
@@ -257,7 +257,6 @@ class StudioState(QObject):
     def set_model(self, model: ModelInfo | None) -> None:
         self.undo_stack.clear()
         self.model, self.codes, self.faces = model, None, None
-        self._own = model.attributes if model else ()
         self.face, self.edit = None, Edit()
         self._settled = (None, self.edit)
         self.revision += 1
@@ -272,7 +271,7 @@ class StudioState(QObject):
     @property
     def added_directions(self) -> tuple[str, ...]:
         """The attributes that were added to the open model, in order."""
-        return tuple(n for n in self.model.attributes if n not in self._own) if self.model else ()
+        return self.model.added if self.model else ()
 
     def set_planes(self, text: str, planes: latent.Hyperplanes) -> None:
         """Take other hyperplanes for the open model, as one step of history.
@@ -377,7 +376,10 @@ class StudioState(QObject):
 
     def _apply_planes(self, planes: latent.Hyperplanes, face: Face | None, edit: Edit) -> None:
         assert self.model is not None
-        self.model = replace(self.model, planes=planes)
+        model = self.model
+        own = set(model.attributes) - set(model.added)
+        added = tuple(name for name in planes.attributes if name not in own)
+        self.model = replace(model, planes=planes, added=added)
         self.edit = edit
         self.planesChanged.emit()
         self._apply(face, edit)

@@ -11,6 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
+from introvac_studio import exports
 from introvac_studio.direction_dialog import DirectionDialog
 from introvac_studio.state import Edit
 from introvac_studio.studio import Studio
@@ -111,7 +112,9 @@ def test_that_a_fit_says_how_good_it_is_until_a_label_changes(
 ) -> None:
     fit(dialog, qtbot, "Side", sides(studio))
     assert dialog.fitted is not None
-    assert f"Right on {100 * dialog.fitted.accuracy:.0f} % of held-out faces (5 folds)" in dialog.verdict.text()
+    assert (
+        f"Right on {100 * dialog.fitted.accuracy:.0f} % of held-out faces (5 folds)" in dialog.verdict.text()
+    )
     assert "would be right on 50 %" in dialog.verdict.text()
     click(dialog.grid, 0)
     assert dialog.fitted is None and not dialog.add.isEnabled() and "fit again" in dialog.verdict.text()
@@ -198,6 +201,34 @@ def test_that_removing_takes_its_part_of_the_edit_along(
     assert dict(state.edit.amounts) == {"Side": 2.0, "Eyeglasses": 1.0}
     studio.editor.rows["Side"].actions()[0].trigger()
     assert state.added_directions == ()
+
+
+def test_that_a_model_opened_again_has_its_directions_again(
+    studio: Studio, dialog: DirectionDialog, qtbot: QtBot
+) -> None:
+    state = studio.state
+    add(studio, dialog, qtbot, "Side")
+    w = state.model.planes.w
+    with qtbot.waitSignal(state.facesChanged, timeout=WAIT):
+        studio.open_model(state.model.path)
+    qtbot.waitUntil(lambda: state.codes is not None, timeout=WAIT)
+    assert state.added_directions == ("Side",) and np.array_equal(state.model.planes.w, w)
+    assert list(studio.editor.rows)[-1] == "Side"
+    state.undo_stack.undo()
+    assert state.added_directions == ()
+
+
+def test_that_a_recipe_holds_the_added_directions_of_its_edit(
+    studio: Studio, dialog: DirectionDialog, qtbot: QtBot
+) -> None:
+    state = studio.state
+    add(studio, dialog, qtbot, "Side")
+    assert "directions" not in exports.recipe(state.model, [state.face], Edit({"Eyeglasses": 1.0}))
+    note = exports.recipe(state.model, [state.face], Edit({"Side": 1.0}))
+    assert note["directions"]["Side"] == {
+        "w": state.model.planes.w[-2].tolist(),
+        "b": state.model.planes.b[-2],
+    }
 
 
 def test_that_generating_goes_on_beside_an_added_direction(
