@@ -334,9 +334,9 @@ class DiagnosticsView(QWidget):
         self._radii.append((snapshot.step, snapshot.radius))
         self._traces(snapshot)
         what = "draws" if snapshot.sampler == "exact" else "chains"
-        self.legend.setText(
-            f"filled: {snapshot.chains:,} {what} of {snapshot.sampler}   ·   line: exact p(z|y)"
-        )
+        known = any(direction.marginal is not None for direction in snapshot.directions)
+        line = "   ·   line: exact p(z|y)" if known else ""
+        self.legend.setText(f"filled: {snapshot.chains:,} {what} of {snapshot.sampler}{line}")
         self._judge(snapshot, advice)
         self._stack.setCurrentWidget(self._content)
 
@@ -374,6 +374,8 @@ class DiagnosticsView(QWidget):
         if snapshot.acceptance is not None and snapshot.step == snapshot.steps:
             text += f" (accepts {100 * snapshot.acceptance:.0f} % of its steps)"
         mark, colour = {True: ("✓", "good"), False: ("✗", "bad"), None: ("…", "muted")}[snapshot.converged]
+        if snapshot.converged is None and snapshot.step == snapshot.steps:
+            mark = "?"
         self._say(_Said(mark, colour, text))
         self.hint.setText(advice)
         self.hint.setVisible(bool(advice))

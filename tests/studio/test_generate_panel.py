@@ -330,7 +330,7 @@ def test_that_the_path_of_a_selected_face_leads_to_it(panel, qtbot) -> None:
     assert np.array_equal(path.states[-1].astype(np.float64), panel.face(2).mu)
 
 
-def test_that_a_want_that_contradicts_itself_keeps_what_was_there(panel, state, tiny_model, qtbot) -> None:
+def test_that_a_threshold_that_nothing_reaches_keeps_what_was_there(panel, state, qtbot) -> None:
     settle(panel, qtbot, "exact", Eyeglasses="yes")
     before = panel.face(3)
     panel.form.threshold.setValue(99)
@@ -369,9 +369,68 @@ def test_that_a_model_without_fakes_does_not_offer_them(panel, state, qtbot) -> 
     assert panel.gallery.count == 0
 
 
-def test_that_the_fall_back_of_exact_is_said(panel, state, tiny_model, tmp_path, qtbot) -> None:
-    steep(state, 12.0, -60.0)
-    assert panel.form.problem == ""
-    settle(panel, qtbot, "exact", Eyeglasses="yes")
-    watched = panel.diagnostics
-    assert "draws of exact" in watched.legend.text() and watched.verdict.text().startswith("✓")
+def save_odd(path: Path, w: np.ndarray, b: np.ndarray) -> Path:
+    """A model file whose classifier has these rows (K+1, d) and biases (K+1,)."""
+    import torch
+
+    from trainer import checkpoint
+    from trainer.card import ModelCard
+    from trainer.config import ModelConfig
+    from trainer.models import IntroVAC
+
+    names = tuple("ABCDEFGHIJKLMNOP"[: len(w) - 1])
+    shape = ModelConfig(
+        image_size=32, channels=(8, 8, 8), latent_dim=w.shape[1], attributes=names, crop="none"
+    )
+    torch.manual_seed(7)
+    model = IntroVAC(shape)
+    with torch.no_grad():
+        model.classifier.weight[:] = torch.as_tensor(w)
+        model.classifier.bias[:] = torch.as_tensor(b)
+    model.game_played = True
+    checkpoint.save_model(path, model, ModelCard(name="odd", data="avatars", game_played=True))
+    return path
+
+
+@pytest.fixture
+def odd_model(tmp_path) -> Path:
+    """Two attributes that exclude each other, the first of them rare."""
+    w = np.zeros((3, 8))
+    w[:, 0] = (3, -3, 0)
+    w[2, 1] = 1
+    return save_odd(tmp_path / "odd.safetensors", w, np.array([-9.0, 0, 0]))
+
+
+def test_that_it_is_said_where_exact_draws_in_another_way(panel, state, odd_model, qtbot) -> None:
+    state.set_model(model_info(odd_model))
+    settle(panel, qtbot, "exact", A="yes")
+    assert "still exact" in panel.note.text() and panel.note.isVisible()
+    assert panel.gallery.count == 16 and panel.diagnostics.verdict.text().startswith("✓")
+    settle(panel, qtbot, "exact", B="yes")
+    assert not panel.note.isVisible()
+
+
+def test_that_wants_which_exclude_each_other_are_refused(panel, state, odd_model, qtbot) -> None:
+    state.set_model(model_info(odd_model))
+    settle(panel, qtbot, "exact", B="yes")
+    settle(panel, qtbot, "exact", A="yes", B="yes")
+    assert "face away from each other" in panel.banner.text()
+    assert panel.gallery.count == 16 and panel.generate_button.isEnabled()
+    settle(panel, qtbot, "exact", B="yes")
+    assert panel.banner.isHidden() and panel.gallery.count == 16
+
+
+def test_that_a_hopeless_target_falls_back_to_chains_and_says_so(panel, state, tmp_path, qtbot) -> None:
+    path = save_odd(tmp_path / "far.safetensors", 5 * np.eye(15, 16), np.full(15, -10.0))
+    state.set_model(model_info(path))
+    panel.form.threshold.setValue(0)
+    panel.form.count.setValue(3)
+    settle(panel, qtbot, "exact", **dict.fromkeys("ABCDEFGHIJKLMN", "yes"))
+    assert panel.gallery.count == 3 and "MALA chains stand in" in panel.note.text()
+    view = panel.diagnostics
+    assert "chains of mala" in view.legend.text() and "no exact marginal" in view.verdict.text()
+    assert view.directions["A"].ks.text() == "" and len(view.directions) == 14
+    panel.gallery.set_current(0)
+    press(panel.path_button)
+    qtbot.waitUntil(lambda: bool(panel.paths), timeout=20_000)
+    assert np.array_equal(panel.paths[0].states[-1].astype(np.float64), panel.face(0).mu)
