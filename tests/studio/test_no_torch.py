@@ -87,6 +87,20 @@ def _steps(studio: Any, seen: dict[str, Any]) -> Steps:
     studio.generate.generate_button.click()
     yield lambda: bool(ends)
     seen |= {"generated": studio.generate.gallery.count, "error": ends[0].error}
+
+    panel, paths = studio.generate, []
+    panel.form.sampler.set_value("mala")
+    panel.form.accept_on.set_value("picture")
+    panel.form.wants_of["Eyeglasses"].set_value("yes")
+    panel.form.full.setChecked(True)
+    panel.form.count.setValue(4)
+    studio.diagnostics.pathReady.connect(paths.append)
+    panel.generate_button.click()
+    yield lambda: not panel.cancel_button.isEnabled()
+    seen |= {"verdict": panel.diagnostics.verdict.text(), "judged": panel.gallery.count}
+    panel.gallery.set_current(0)
+    panel.path_button.click()
+    yield lambda: bool(paths)
     studio.window.show_workspace("train")
 
 
@@ -109,6 +123,7 @@ def test_that_looking_dragging_and_generating_import_no_torch(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     seen = json.loads((tmp_path / "seen.json").read_text(encoding="utf-8"))
     assert seen["code"] == 0 and seen["error"] == "" and seen["generated"] == 16, (seen, done.stderr)
+    assert "converged: KS" in seen["verdict"] and seen["judged"] == 4, (seen, done.stderr)
     assert seen["first"] != seen["dragged"]
     assert "OpenVINO" in seen["device"] and seen["openvino"]
     assert seen["unwanted"] == []
