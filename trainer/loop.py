@@ -126,21 +126,22 @@ class Trainer:
 
     def _build_networks(self) -> None:
         config = self.config
+        joint = config.loop.sync_norm and self.group.several
+        if joint and self.device.type != "cuda":
+            raise ConfigError("sync_norm = True: needs CUDA; on other devices use norm = group")
         torch.manual_seed(_seed(config.loop.seed, 0))
         model = IntroVAC(config.model).to(self.device)
         if self.precision.dtype == torch.float64:
             model.double()
         self.group.spread_([p.detach() for p in model.parameters()])
         shown = copy.deepcopy(model).float()
-        if config.loop.sync_norm and self.group.several:
-            if self.device.type != "cuda":
-                raise ConfigError("sync_norm = True: needs CUDA; on other devices use norm = group")
+        if joint:
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         self.model = model
         decay = config.optim.ema_decay
         self.average = Average(shown, decay) if decay else None
         # What is validated, shown and saved: the weights in training, their average, or a plain float32 copy.
-        apart = decay or config.loop.sync_norm or self.precision.dtype == torch.float64
+        apart = decay or joint or self.precision.dtype == torch.float64
         self.shown = shown if apart else model
         self.optimisers = self._optimisers()
 

@@ -19,7 +19,7 @@ from trainer import checkpoint, events
 from trainer.config import TrainConfig, with_settings
 from trainer.data.cache import open_data
 from trainer.data.select import Selection, select
-from trainer.distributed import Place, place
+from trainer.distributed import Group, Place, place
 from trainer.errors import ConfigError
 from trainer.loop import Trainer
 from trainer.run_files import STATE_FILE, read_events
@@ -117,13 +117,17 @@ def test_that_a_killed_process_ends_the_run_which_can_be_resumed(cache_root: Pat
 def test_that_a_batch_that_cannot_be_shared_is_refused(
     tiny_config: TrainConfig, images: Selection, tmp_path: Path
 ) -> None:
-    from trainer.distributed import Group
-
-    class Three(Group):
-        several = False
-
     with pytest.raises(ConfigError, match=r"batch_size = 8: 3 processes"):
-        Trainer(tiny_config, images, tmp_path, group=Three(Place(0, 3, 0)))
+        Trainer(tiny_config, images, tmp_path, group=Group(Place(0, 3, 0)))
+
+
+def test_that_joint_normalisation_is_refused_where_it_does_not_exist(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    config = with_settings(tiny_config, {"sync_norm": True})
+    with pytest.raises(ConfigError, match="needs CUDA"):
+        Trainer(config, images, tmp_path, group=Group(Place(0, 2, 0)))
+    Trainer(config, images, tmp_path)  # alone there is nothing to join
 
 
 def test_that_a_senseless_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
