@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,33 @@ def _added(model: ModelInfo, edit: Edit) -> dict[str, Any]:
         return {}
     w, b = model.planes.w, model.planes.b
     return {"directions": {n: {"w": w[k].tolist(), "b": float(b[k])} for n, k in rows.items()}}
+
+
+def reopened(note: Mapping[str, Any], model: ModelInfo) -> tuple[Face, Edit]:
+    """The first face and the edit of a recipe, without the picture that the face came from.
+
+    Raises:
+        ModelError: another model's recipe, one of another kind, or an edit that this model cannot make.
+    """
+    if note.get("model") != model.digest:
+        raise ModelError(f"it was made with the model {str(note.get('model_name', ''))!r}; open that first")
+    try:
+        about = dict(note["faces"][0])
+        mu = latent.finite_codes(note["z"][0], model.dim)
+        offset = note.get("offset")
+        edit = Edit(
+            {str(k): float(v) for k, v in dict(note["deltas"]).items()},
+            None if offset is None else latent.finite_codes(offset, model.dim),
+            tuple(str(name) for name in note.get("keep", ())),
+        )
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ModelError("its recipe is not that of an edited face") from error
+    if mu.ndim != 1 or not all(map(math.isfinite, edit.amounts.values())):
+        raise ModelError("its recipe is not that of an edited face")
+    for name in edit.keep:
+        model.planes.normal(name)
+    edit.step(model.planes)
+    return Face(str(about.pop("name", "face")), mu, None, about), edit
 
 
 def _refined(face: Face) -> dict[str, Any]:

@@ -221,6 +221,7 @@ class MainWindow(QMainWindow):
     def _status_bar(self) -> None:
         bar = self.statusBar()
         bar.setSizeGripEnabled(False)
+        bar.setContentsMargins(0, 0, 12, 0)
         self.status = QLabel("")
         self.run_status = QLabel("")
         self.status.setContentsMargins(12, 0, 0, 0)

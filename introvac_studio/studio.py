@@ -40,9 +40,9 @@ from introvac_studio.workers.faces import FacesThread, FacesWanted
 from introvac_studio.workers.inference import InferenceThread
 from introvac_studio.workers.refining import RefineThread
 from introvac_studio.workers.sampling import SamplingThread
-from trainer import config
+from trainer import config, grid
 from trainer.data.avatars import CREDIT
-from trainer.errors import ConfigError
+from trainer.errors import ConfigError, DataError, ModelError
 
 RECENT = 8  # models remembered
 REFINE_STEPS = 50
@@ -142,6 +142,7 @@ class Studio(QObject):
         return (
             Command("&File", "Open model…", "Ctrl+O", self.choose_model),
             Command("&File", "Open photo…", "Ctrl+Shift+O", self.faces.choose_photo),
+            Command("&File", "Open edit from a picture…", "Ctrl+Shift+E", self.choose_edit),
             Command("&File", "Paste photo", "Ctrl+V", self.editor.paste),
             Command("&File", "", "", lambda: None),
             Command("&File", "Save face…", "Ctrl+S", self.save_face),
@@ -603,6 +604,39 @@ class Studio(QObject):
         else:
             self.settings.set("export/folder", str(result.path.parent))
             self.window.show_progress(f"saved {result.path}", 0, 0)
+
+    @Slot()
+    def choose_edit(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(
+            self.window,
+            "Open an edit from a saved picture",
+            self.settings.get("export/folder", ""),
+            "Pictures (*.png *.jpg *.webp)",
+        )
+        if path:
+            self.open_edit(Path(path))
+
+    def open_edit(self, path: Path) -> None:
+        """Take up the edit whose recipe a saved picture carries: its face, sliders and what it keeps."""
+        model, faces = self.state.model, self.state.faces
+        if model is None:
+            self.complain("An edit needs a model; open one with File > Open model.")
+            return
+        try:
+            note = grid.read_recipe(path)
+            if note is None:
+                raise DataError(f"{path.name} carries no recipe; open it as a photo instead")
+            face, edit = exports.reopened(note, model)
+        except DataError as error:
+            self.complain(str(error))
+            return
+        except ModelError as error:
+            self.complain(f"{path.name} cannot be taken up: {error}.")
+            return
+        if faces is not None and face.recipe.get("data") == faces.spec and face.name in faces.names:
+            face = replace(face, original=faces.images[faces.names.index(face.name)])
+        self.state.open_face(face, edit)
+        self.window.show_workspace("edit")
 
     @Slot()
     def export_grid(self) -> None:

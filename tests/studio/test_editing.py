@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
@@ -285,6 +286,57 @@ def test_that_other_weights_are_not_refined_with(studio: Studio, qtbot: QtBot, t
 def test_that_a_face_without_an_original_cannot_be_refined(studio: Studio) -> None:
     studio.state.open_face(replace(studio.state.face, original=None))
     assert not studio.editor.refine.isEnabled()
+
+
+def saved(studio: Studio, qtbot: QtBot, path: Path, note: dict) -> Path:
+    with qtbot.waitSignal(studio.inference.rendered, timeout=WAIT):
+        studio.save_code(path, studio.state.model, studio.state.z, note)
+    return path
+
+
+def test_that_a_saved_picture_reopens_the_edit_with_what_it_keeps(
+    studio: Studio, qtbot: QtBot, tmp_path: Path
+) -> None:
+    state = studio.state
+    offset = np.random.default_rng(5).standard_normal(state.model.dim)
+    state.commit("edit", Edit({HAT: 5.0, "Smiling": -2.0}, offset, ("Eyeglasses", "FacialHair")))
+    z, original = state.z, state.face.original
+    path = saved(studio, qtbot, tmp_path / "a.png", exports.recipe(state.model, [state.face], state.edit))
+    state.open_face(replace(state.face, name="another", mu=np.zeros(state.model.dim), original=None))
+    studio.open_edit(path)
+    assert np.allclose(state.z, z, atol=1e-5) and state.edit.keep == ("Eyeglasses", "FacialHair")
+    assert dict(state.edit.amounts) == {HAT: 5.0, "Smiling": -2.0}
+    assert np.array_equal(state.face.original, original)
+    assert studio.editor.rows["Eyeglasses"].lock.isChecked()
+    state.undo_stack.undo()
+    assert state.face.name == "another" and state.edit.empty and state.edit.keep == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": "other"}, "made with the model"),
+        ({"z": [[1.0, 2.0]]}, "do not fit"),
+        ({"deltas": {"Nose": 1.0}}, "unknown attribute 'Nose'"),
+        ({"keep": ["Nose"]}, "unknown attribute 'Nose'"),
+        ({"deltas": [1]}, "not that of an edited face"),
+        ({"faces": []}, "not that of an edited face"),
+    ],
+)
+def test_that_a_recipe_that_does_not_fit_is_said_and_nothing_is_lost(
+    studio: Studio, qtbot: QtBot, tmp_path: Path, change: dict, said: str
+) -> None:
+    state = studio.state
+    note = exports.recipe(state.model, [state.face], Edit({HAT: 1.0})) | change
+    face = state.face
+    studio.open_edit(saved(studio, qtbot, tmp_path / "a.png", note))
+    assert said in studio.window.banner.text and state.face is face and state.edit.empty
+
+
+def test_that_a_picture_without_a_recipe_is_said(studio: Studio, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
+    studio.open_edit(tmp_path / "plain.png")
+    assert "plain.png carries no recipe" in studio.window.banner.text
 
 
 def test_that_the_cosines_are_shown_with_numbers(studio: Studio) -> None:
