@@ -397,6 +397,7 @@ class Studio(QObject):
         recent = [str(model.path)] + [p for p in self.settings.texts("model/recent") if p != str(model.path)]
         self.settings.set_texts("model/recent", recent[:RECENT])
         face, edit = self.state.face, self.state.edit
+        self.refining.cancel()
         self.state.set_model(model)
         self.window.show_progress("ready", 0, 0)
         self._carry(model, face, edit)
@@ -543,10 +544,10 @@ class Studio(QObject):
         found = end.refinement
         if end.error:
             self.complain(f"The face was not refined: {end.error}")
-        elif self.state.face is not end.request.face:
-            self.editor.tell("another face came meanwhile; nothing was refined")
         elif found is None:
             self.editor.tell("refining stopped")
+        elif self.state.face is not end.request.face:
+            self.editor.tell("another face came; nothing was refined")
         else:
             self.state.refine(found)
             text = f"L1 {found.before:.4f} → {found.after:.4f} (−{100 * found.gain:.0f} %)"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, Qt, QThread, QTimer
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
@@ -21,7 +22,7 @@ from trainer import edits
 from trainer.latent import Hyperplanes
 
 from .conftest import WAIT
-from .test_studio import BUTTON, drag
+from .test_studio import BUTTON, drag, settled
 
 # The offscreen platform warns of every popup.
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
@@ -209,17 +210,21 @@ def test_that_until_on_the_picture_is_searched_in_the_worker(studio: Studio, qtb
     assert studio.window.progress.isHidden()
 
 
+def cancel_once_under_way(studio: Studio, qtbot: QtBot, worker: QThread) -> None:
+    """Click Cancel while the worker waits after its first progress."""
+    gate = threading.Event()
+    worker.progressed.connect(lambda *_: gate.wait(WAIT / 1000), Qt.ConnectionType.DirectConnection)
+    qtbot.waitUntil(studio.window.cancel.isVisible, timeout=WAIT)
+    studio.window.cancel.click()
+    gate.set()
+
+
 def test_that_a_search_can_be_cancelled(studio: Studio, qtbot: QtBot) -> None:
-    studio.inference.progressed.connect(
-        lambda *_: studio.window.cancel.click(), Qt.ConnectionType.DirectConnection
-    )
-    studio.inference.progressed.connect(
-        lambda *_: studio.inference.cancel(), Qt.ConnectionType.DirectConnection
-    )
     with qtbot.waitSignal(studio.inference.found, timeout=WAIT) as found:
-        studio.editor.until.asked.emit("Eyeglasses", True, 0.999, True)
+        QTimer.singleShot(0, lambda: studio.editor.until.asked.emit("Eyeglasses", True, 0.999, True))
+        cancel_once_under_way(studio, qtbot, studio.inference)
     assert found.args[0].reach is None and studio.state.edit.empty
-    assert studio.editor.hint.whole == "search stopped"
+    assert studio.editor.hint.whole == "search stopped" and studio.window.cancel.isHidden()
 
 
 def test_that_a_result_for_another_edit_is_not_set(studio: Studio, qtbot: QtBot) -> None:
@@ -266,13 +271,23 @@ def reconstruction(studio: Studio, qtbot: QtBot) -> np.ndarray:
 
 def test_that_refining_can_be_cancelled(studio: Studio, qtbot: QtBot) -> None:
     face = studio.state.face
-    studio.refining.progressed.connect(
-        lambda *_: studio.refining.cancel(), Qt.ConnectionType.DirectConnection
-    )
     with qtbot.waitSignal(studio.refining.finished_, timeout=WAIT) as ended:
-        studio.editor.refine.click()
+        QTimer.singleShot(0, studio.editor.refine.click)
+        cancel_once_under_way(studio, qtbot, studio.refining)
     assert ended.args[0].cancelled and studio.state.face is face
     assert studio.editor.hint.whole == "refining stopped" and studio.editor.refine.isEnabled()
+
+
+def test_that_a_drag_is_drawn_while_a_refinement_goes_on(studio: Studio, qtbot: QtBot) -> None:
+    gate, before = threading.Event(), settled(studio, qtbot)
+    studio.refining.progressed.connect(lambda *_: gate.wait(WAIT / 1000), Qt.ConnectionType.DirectConnection)
+    studio.editor.refine.click()
+    studio.state.commit("edit", Edit({HAT: 6.0}))
+    assert np.abs(settled(studio, qtbot) - before).mean() > 1
+    with qtbot.waitSignal(studio.refining.finished_, timeout=WAIT):
+        studio.refining.cancel()
+        gate.set()
+    assert studio.state.edit.amount(HAT) == 6.0
 
 
 def test_that_other_weights_are_not_refined_with(studio: Studio, qtbot: QtBot, tiny_model: Path) -> None:
