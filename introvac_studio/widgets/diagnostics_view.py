@@ -117,10 +117,9 @@ class _Plot(pg.PlotWidget):
 class DirectionView(QWidget):
     """One wanted attribute: where the chains are along its normal, the exact curve, and figures."""
 
-    def __init__(self, name: str, wanted: bool, colour: str) -> None:
+    def __init__(self, name: str, colour: str) -> None:
         super().__init__()
-        self._colour, self._top = colour, 0.0
-        self._name = f"{name}: {'yes' if wanted else 'no'}"
+        self._name, self._colour, self._top, self._wanted = name, colour, 0.0, True
         self.title, self.ks, self.figures = QLabel(), QLabel(), muted()
         self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.plot = _Plot(f"chains along {name}", 84)
@@ -145,10 +144,18 @@ class DirectionView(QWidget):
         layout.addWidget(self.plot, 1)
         self.restyle()
 
+    def begin(self) -> None:
+        """What comes next is of another run."""
+        self._top = 0.0
+
     def show_direction(self, direction: Direction) -> None:
         """Draw it."""
+        if direction.wanted != self._wanted:
+            self._wanted = direction.wanted
+            self._name_it()
         self._bars.setData(direction.edges, direction.histogram)
         top = float(direction.histogram.max(initial=0))
+        self._curve.setVisible(direction.marginal is not None)
         if direction.marginal is not None:
             self._curve.setData(direction.marginal.x, direction.marginal.density)
             top = max(top, float(direction.marginal.density.max()))
@@ -165,10 +172,14 @@ class DirectionView(QWidget):
         """Take the colours of the present theme."""
         p, colour = theme.current(), ink(self._colour)
         self.plot.restyle(left=False)
-        self.title.setText(f'<span style="color:{self._colour}">●</span>&nbsp; {self._name}')
+        self._name_it()
         self._bars.setPen(pg.mkPen(colour, width=1))
         self._bars.setBrush(pg.mkBrush(mixed(colour, p.panel, 0.4)))
         self._curve.setPen(pg.mkPen(p.text, width=2))
+
+    def _name_it(self) -> None:
+        wanted = "yes" if self._wanted else "no"
+        self.title.setText(f'<span style="color:{self._colour}">●</span>&nbsp; {self._name}: {wanted}')
 
 
 class _Trace(QWidget):
@@ -244,7 +255,6 @@ class DiagnosticsView(QWidget):
         self.setMinimumWidth(280)
         self.directions: dict[str, DirectionView] = {}
         self._said = _Said("", "muted", "")
-        self._stale = True  # whether another run's plots are on show
         self._radii: list[tuple[float, float]] = []
         self._empty = QLabel(_WAITING)
         self._empty.setObjectName("empty")
@@ -304,14 +314,17 @@ class DiagnosticsView(QWidget):
 
     def clear(self, model_open: bool = True) -> None:
         """Say what will be seen here."""
-        self._empty.setText(_WAITING if model_open else f"{_WAITING}\n\n{_NOTHING_OPEN}")
-        self._stack.setCurrentWidget(self._empty)
+        self._show_empty(_WAITING if model_open else f"{_WAITING}\n\n{_NOTHING_OPEN}")
         self._drop()
+
+    @property
+    def page_text(self) -> str:
+        """What is said in place of plots; empty where there are some."""
+        return self._empty.text() if self._stack.currentWidget() is self._empty else ""
 
     def begin(self) -> None:
         """A watch has been asked for; what the last one gave stays until the new one says something."""
         self._radii = []
-        self._stale = True
         self.hint.hide()
         self._say(_Said("…", "muted", "starting the chains"))
 
@@ -322,13 +335,16 @@ class DiagnosticsView(QWidget):
             colours: of the attributes.
             advice: what to do about the verdict.
         """
-        if [d.name for d in snapshot.directions] != list(self.directions) or self._stale:
+        if [direction.name for direction in snapshot.directions] != list(self.directions):
             self._drop()
             for direction in snapshot.directions:
-                view = DirectionView(direction.name, direction.wanted, colours.get(direction.name, "#9aa4b2"))
+                view = DirectionView(direction.name, colours.get(direction.name, theme.ATTRIBUTE_COLOURS[-1]))
                 self.directions[direction.name] = view
                 self._column.addWidget(view, 1)
             self._area.setVisible(bool(self.directions))
+        if not self._radii:  # the first of its run
+            for view in self.directions.values():
+                view.begin()
         for direction in snapshot.directions:
             self.directions[direction.name].show_direction(direction)
         self._radii.append((snapshot.step, snapshot.radius))
@@ -344,20 +360,23 @@ class DiagnosticsView(QWidget):
         """The watch is over; a verdict that is there stays."""
         if error:
             self._say(_Said("✗", "bad", "no diagnostics"))
-            self.hint.setText(error)
-            self.hint.show()
-            self._stack.setCurrentWidget(self._content)
+            self._show_empty(f"No diagnostics: {error}")
         elif cancelled:
-            self._say(
-                _Said("–", "muted", f"cancelled; {self._said.text}" if self.directions else "cancelled")
-            )
+            seen = bool(self._radii)
+            self._say(_Said("–", "muted", f"cancelled; {self._said.text}" if seen else "cancelled"))
+            if not seen:  # what is on show is of the run before
+                self._show_empty(_WAITING)
+
+    def _show_empty(self, text: str) -> None:
+        self._empty.setText(text)
+        self._stack.setCurrentWidget(self._empty)
 
     def _drop(self) -> None:
         for view in self.directions.values():
             self._column.removeWidget(view)
             view.hide()
             view.deleteLater()
-        self.directions, self._stale = {}, False
+        self.directions = {}
 
     def _traces(self, snapshot: Snapshot) -> None:
         exact, energy = snapshot.energy_exact, snapshot.energy

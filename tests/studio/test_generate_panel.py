@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from introvac_studio.messages import SamplingEnd
+from introvac_studio.messages import SamplingEnd, Watch
 from introvac_studio.panels.generate import GeneratePanel
 from introvac_studio.state import ModelInfo, StudioState
 from introvac_studio.workers.diagnostics import DiagnosticsThread
@@ -267,6 +267,21 @@ def test_that_cancelling_stops_the_diagnostics_too(panel, qtbot) -> None:
     assert "cancelled" in panel.diagnostics.verdict.text()
     settle(panel, qtbot, "exact", Eyeglasses="yes")
     assert panel.diagnostics.verdict.text().startswith("✓")
+
+
+def test_that_diagnostics_which_fail_say_why_and_show_no_old_plots(panel, state, qtbot) -> None:
+    view = panel.diagnostics
+    assert "is shown here while it runs" in view.page_text
+    settle(panel, qtbot, "exact", Eyeglasses="yes")
+    assert view.page_text == ""
+    flat = Hyperplanes(state.model.planes.names, np.zeros_like(state.model.planes.w), state.model.planes.b)
+    real = panel.watchRequested.emit
+    panel.generate()
+    panel._watch = Watch(panel._request, flat)
+    real(panel._watch)
+    wait_for_end(panel, qtbot)
+    assert "No diagnostics" in view.page_text and "weights are all zero" in view.page_text
+    assert panel.gallery.count == 16 and not panel.banner.isVisible()
 
 
 def test_that_pictures_can_decide(panel, state, qtbot) -> None:
