@@ -154,6 +154,7 @@ class Studio(QObject):
             Command("&Edit", "Reset edit", "Ctrl+R", self.state.reset),
             Command("&Edit", "Random face", "Ctrl+G", self.draw_face),
             Command("&Edit", "Refine face", "Ctrl+Shift+R", self.editor.refine.click),
+            Command("&Edit", "Towards what is wanted…", "Ctrl+T", self.editor.ask_wants),
             Command("&Edit", "How independent?", "Ctrl+I", self.editor.independence.click),
             Command("&Edit", "Path between two faces…", "Ctrl+P", self.show_path),
             *self.directions.commands(),

@@ -10,6 +10,7 @@ code nearer to the original; `refused(text)` says why something cannot be, `told
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -36,7 +37,8 @@ from introvac_studio.widgets.pictures import mime_photos
 from introvac_studio.widgets.texts import Line
 from introvac_studio.widgets.until_popover import UntilPopover
 from trainer import edits, latent, until
-from trainer.errors import ModelError
+from introvac_studio.widgets.wants_popover import WantsPopover
+from trainer.errors import ConfigError, ModelError
 
 STRIP = 9  # pictures in the filmstrip
 NONE = "nothing"
@@ -125,6 +127,7 @@ class EditorPanel(QWidget):
         self.until = UntilPopover(self)
         self.cosines = CosinePopover(self)
         main = QVBoxLayout()
+        self.wants = WantsPopover(self)
         main.setSpacing(4)
         main.addWidget(self.edited, 1)
         faces = QHBoxLayout()
@@ -199,6 +202,7 @@ class EditorPanel(QWidget):
         self.independence.clicked.connect(self._show_independence)
         self.until.asked.connect(self._on_until)
 
+        self.wants.asked.connect(self._walk)
     # -- the document -----------------------------------------------------------------------
 
     @property
@@ -464,6 +468,38 @@ class EditorPanel(QWidget):
     def _on_refine(self) -> None:
         face = self._state.face
         on = self.refine.isChecked()
+    # -- towards what is wanted ---------------------------------------------------------------
+
+    @Slot()
+    def ask_wants(self) -> None:
+        """Ask for labels to walk toward."""
+        model, state = self._state.model, self._state
+        if model is None or state.face is None:
+            self.refused.emit("There is no face to edit yet; choose one on the left first.")
+            return
+        names = [name for name in model.attributes if self._left(name) is not None]
+        self.wants.ask(names, state.edit.keep, state.delta, self.limit, self.independence)
+
+    @Slot(object, float)
+    def _walk(self, wants: dict[str, bool], distance: float) -> None:
+        """Walk up the gradient of the wanted labels: a free displacement, as one step of history."""
+        state = self._state
+        if state.model is None or (z := state.z) is None:
+            return
+        planes, edit = state.model.planes, state.edit
+        try:
+            by = edits.ascend(z, planes, wants, distance, edit.keep) - z
+        except (ConfigError, ModelError) as error:
+            self.refused.emit(f"The face did not move: {error}.")
+            return
+        state.commit(
+            "towards what is wanted", replace(edit, offset=by if edit.offset is None else edit.offset + by)
+        )
+        p = dict(zip(planes.names, planes.probabilities(z + by), strict=True))
+        sure = {name: float(p[name] if wanted else 1 - p[name]) for name, wanted in wants.items()}
+        text = ", ".join(f"{name if wants[name] else f'no {name}'} {q:.2f}" for name, q in sure.items())
+        self.tell(f"least sure: p {min(sure.values()):.2f}", f"walked {distance:g} towards: {text}")
+
         self._show_refinement()  # it is checked only once it is true
         if face is not None and face.refinement is not None:
             self._state.refine(face.refinement, on)

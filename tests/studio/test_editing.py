@@ -303,6 +303,28 @@ def test_that_a_face_without_an_original_cannot_be_refined(studio: Studio) -> No
     assert not studio.editor.refine.isEnabled()
 
 
+def test_that_a_walk_towards_wanted_labels_keeps_and_is_one_step(studio: Studio) -> None:
+    state, before = studio.state, logits(studio)
+    lock(studio, "Smiling")
+    count, start = state.undo_stack.count(), state.z
+    studio.window.actions_["Towards what is wanted…"].trigger()
+    popover = studio.editor.wants
+    assert popover.isVisible() and not popover.go.isEnabled() and not popover.fields["Smiling"].isEnabled()
+    popover.fields[HAT].set_value("with")
+    popover.fields["FacialHair"].set_value("without")
+    popover.distance.setValue(6.0)
+    popover.go.click()
+    after = logits(studio)
+    assert after[HAT] > 0 > after["FacialHair"] and state.undo_stack.count() == count + 1
+    assert_kept(before, after, ("Smiling",))
+    assert np.linalg.norm(state.z - start) <= 6.0 + 1e-9
+    wants = {HAT: True, "FacialHair": False}
+    assert np.allclose(state.z, edits.ascend(start, state.model.planes, wants, 6.0, ("Smiling",)))
+    assert "no FacialHair" in studio.window.status.text()
+    state.undo_stack.undo()
+    assert np.array_equal(state.z, start)
+
+
 def saved(studio: Studio, qtbot: QtBot, path: Path, note: dict) -> Path:
     with qtbot.waitSignal(studio.inference.rendered, timeout=WAIT):
         studio.save_code(path, studio.state.model, studio.state.z, note)
