@@ -34,6 +34,7 @@ from introvac_studio.widgets.direction_slider import STEP, DirectionSlider
 from introvac_studio.widgets.filmstrip import Filmstrip
 from introvac_studio.widgets.image_view import ImageView
 from introvac_studio.widgets.pictures import mime_photos
+from introvac_studio.widgets.shrinking_area import ShrinkingArea
 from introvac_studio.widgets.texts import Line
 from introvac_studio.widgets.until_popover import UntilPopover
 from trainer import edits, latent, until
@@ -135,15 +136,15 @@ class EditorPanel(QWidget):
         faces.addLayout(side)
         faces.addLayout(main, 1)
 
-        self._sliders = QVBoxLayout()
-        self._sliders.setSpacing(2)
+        self._area = ShrinkingArea("sliders")
+        self._sliders = self._area.rows
         self.strip = Filmstrip()
         column = QVBoxLayout(self)
         column.setContentsMargins(12, space, 12, space)
         column.setSpacing(space)
         column.addLayout(faces, 1)
         column.addLayout(self._drag_row())
-        column.addLayout(self._sliders)
+        column.addWidget(self._area)
         column.addWidget(self.strip)
         column.addLayout(self._buttons())
         self._connect()
@@ -219,12 +220,14 @@ class EditorPanel(QWidget):
     def _on_model(self) -> None:
         self._make_rows()
         self.vertical.setCurrentIndex(2 if self.vertical.count() > 2 else 0)
+        self._area.updateGeometry()
+        self._area.show_first()
         self._on_face()
 
     @Slot()
     def _on_planes(self) -> None:
         """Directions came or went: other sliders, while the face and the attributes of a drag stay."""
-        chosen = self.horizontal.currentText(), self.vertical.currentText()
+        chosen, before = (self.horizontal.currentText(), self.vertical.currentText()), len(self._rows)
         self.edited.cancel_drag()
         boxes = self.horizontal, self.vertical
         for box in boxes:
@@ -235,6 +238,9 @@ class EditorPanel(QWidget):
             box.blockSignals(False)
         for row in self._rows.values():
             row.setEnabled(self._state.face is not None)
+        self._area.updateGeometry()
+        if len(self._rows) > before:
+            self._area.show_last()
 
     def _make_rows(self) -> None:
         """A slider an attribute, and the attributes that a drag may move."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QSizePolicy, QWidget
@@ -167,7 +169,7 @@ class DirectionSlider(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
-        name = QLabel(f'<span style="color:{colour}">●</span>&nbsp; {attribute}')
+        name = QLabel(f'<span style="color:{colour}">●</span>&nbsp; {escape(attribute)}')
         name.setFixedWidth(name_width + 28)
         self.slider = ZeroSlider(colour, f"{attribute}, distance along its direction")
         self.slider.setToolTip(

@@ -16,7 +16,7 @@ from introvac_studio.direction_dialog import DirectionDialog
 from introvac_studio.state import Edit
 from introvac_studio.studio import Studio
 from introvac_studio.widgets.label_grid import NO, NONE, YES, LabelGrid
-from trainer.directions import load_directions, save_directions
+from trainer.directions import extend, load_directions, save_directions
 
 from .conftest import WAIT
 
@@ -305,3 +305,19 @@ def test_that_faces_without_codes_cannot_be_labelled_yet(studio: Studio) -> None
     studio.state.set_faces(None)
     studio.directions.show_dialog()
     assert studio.directions.dialog is None and "Faces from" in studio.window.banner.text
+
+
+def test_that_many_sliders_scroll_and_the_new_one_is_in_sight(
+    studio: Studio, dialog: DirectionDialog, qtbot: QtBot
+) -> None:
+    add(studio, dialog, qtbot, "Side")
+    model = studio.state.model
+    w = np.eye(model.dim)
+    planes = model.planes
+    for k in range(8):
+        planes = extend(planes, f"Axis {k}", w[k], 0.0)
+    studio.state.set_planes("many", planes)
+    row, editor = studio.editor.rows["Axis 7"], studio.editor
+    qtbot.waitUntil(lambda: not row.visibleRegion().isEmpty(), timeout=WAIT)
+    bottom = editor.export.mapTo(editor.window(), editor.export.rect().bottomLeft()).y()
+    assert bottom < studio.window.height() and editor.rows["Eyeglasses"].visibleRegion().isEmpty()
