@@ -1,4 +1,4 @@
-"""The studio in a process of its own: looking, dragging and generating on the CPU import no torch."""
+"""The studio in its own process: looking, dragging, fitting and generating on the CPU import no torch."""
 
 from __future__ import annotations
 
@@ -81,6 +81,22 @@ def _steps(studio: Any, seen: dict[str, Any]) -> Steps:
     yield lambda: settled() and editor.strip._images is not None
     seen["dragged"] = editor.picture.mean()
 
+    studio.directions.show_dialog()
+    dialog = studio.directions.dialog
+    dialog.grid.set_labels([k % 2 for k in range(24)])
+    dialog.name.setText("Every other")
+    dialog.ask()
+    yield lambda: dialog.fitted is not None
+    dialog.add.click()
+    seen["added"] = list(state.added_directions)
+
+    studio.show_path()
+    walk = studio.path_dialog
+    walk.choose_row(3)
+    yield lambda: walk.ready
+    seen["path"] = len(walk.images)
+    walk.reject()
+
     studio.window.show_workspace("generate")
     ends: list[Any] = []
     studio.sampling.finished_.connect(ends.append)
@@ -105,7 +121,7 @@ def _steps(studio: Any, seen: dict[str, Any]) -> Steps:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="OpenVINO is not installed here")
-def test_that_looking_dragging_and_generating_import_no_torch(tmp_path: Path) -> None:
+def test_that_looking_dragging_fitting_and_generating_import_no_torch(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     code = (
@@ -125,6 +141,7 @@ def test_that_looking_dragging_and_generating_import_no_torch(tmp_path: Path) ->
     assert seen["code"] == 0 and seen["error"] == "" and seen["generated"] == 16, (seen, done.stderr)
     assert "converged: KS" in seen["verdict"] and seen["judged"] == 4, (seen, done.stderr)
     assert seen["first"] != seen["dragged"]
+    assert seen["added"] == ["Every other"] and seen["path"] == 24
     assert "OpenVINO" in seen["device"] and seen["openvino"]
     assert seen["unwanted"] == []
     assert not (home / "intel").exists()  # where OpenVINO's converter would leave an identifier
