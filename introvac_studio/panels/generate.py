@@ -128,9 +128,9 @@ class GeneratePanel(QWidget):
         left.addLayout(buttons)
         foot = QHBoxLayout()
         foot.setSpacing(theme.GRID)
-        foot.addWidget(self.summary, 1)
-        foot.addWidget(self.path_button, 0, Qt.AlignmentFlag.AlignBottom)
-        foot.addWidget(self.export_button, 0, Qt.AlignmentFlag.AlignBottom)
+        foot.addStretch(1)
+        foot.addWidget(self.path_button)
+        foot.addWidget(self.export_button)
         right = QVBoxLayout()
         right.setSpacing(theme.GRID)
         right.addWidget(self.status)
@@ -138,6 +138,7 @@ class GeneratePanel(QWidget):
         right.addWidget(self.banner)
         right.addWidget(self.gallery, 1)
         right.addWidget(self.note)
+        right.addWidget(self.summary)
         right.addLayout(foot)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(*[2 * theme.GRID] * 4)
@@ -213,7 +214,8 @@ class GeneratePanel(QWidget):
         """How the newest request is served."""
         if plan.request is self._request:
             self._plans[plan.request] = plan
-            self.status.setText("running the chains…" if plan.chain else "drawing…")
+            old = "  ·  below: the run before" if self._z else ""
+            self.status.setText(("running the chains…" if plan.chain else "drawing…") + old)
             self._tell()
 
     @Slot(object)

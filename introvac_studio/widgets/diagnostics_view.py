@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -30,6 +31,7 @@ from introvac_studio.widgets.texts import muted, tabular
 from trainer.diagnostics import CHAINS, LIMIT, Direction, Snapshot
 from trainer.latent import Floats
 
+_ROOMY = 340  # width from which name and figures stand in one line
 _WAITING = (
     f"How well the sampler draws is shown here while it runs: {CHAINS:,} chains with the same settings, "
     "whose positions along each wanted attribute should cover the exact curve; their energy and radius; "
@@ -131,12 +133,15 @@ class DirectionView(QWidget):
             label.setFont(tabular(label.font()))
             label.setToolTip(_FIGURES)
         self.title.setToolTip(f"{name}: z · w/|w| over the chains (filled), and what p(z|y) gives (line)")
-        head = QHBoxLayout()
+        self._head = head = QGridLayout()
         head.setContentsMargins(0, 0, 0, 0)
-        head.setSpacing(theme.GRID)
-        head.addWidget(self.title, 1)
-        head.addWidget(self.ks)
-        head.addWidget(self.figures)
+        head.setHorizontalSpacing(theme.GRID)
+        head.setVerticalSpacing(0)
+        head.setColumnStretch(0, 1)
+        head.addWidget(self.title, 0, 0)
+        head.addWidget(self.ks, 0, 1)
+        head.addWidget(self.figures, 0, 2)
+        self._narrow = False
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -176,6 +181,14 @@ class DirectionView(QWidget):
         self._bars.setPen(pg.mkPen(colour, width=1))
         self._bars.setBrush(pg.mkBrush(mixed(colour, p.panel, 0.4)))
         self._curve.setPen(pg.mkPen(p.text, width=2))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if (narrow := self.width() < _ROOMY) != self._narrow:
+            self._narrow = narrow
+            self._head.removeWidget(self.figures)
+            right = Qt.AlignmentFlag.AlignRight
+            self._head.addWidget(self.figures, *((1, 0, 1, 2, right) if narrow else (0, 2)))
 
     def _name_it(self) -> None:
         wanted = "yes" if self._wanted else "no"
