@@ -37,8 +37,8 @@ from introvac_studio.widgets.pictures import mime_photos
 from introvac_studio.widgets.shrinking_area import ShrinkingArea
 from introvac_studio.widgets.texts import Line
 from introvac_studio.widgets.until_popover import UntilPopover
-from trainer import edits, latent, until
 from introvac_studio.widgets.wants_popover import WantsPopover
+from trainer import edits, latent, until
 from trainer.errors import ConfigError, ModelError
 
 STRIP = 9  # pictures in the filmstrip
@@ -127,8 +127,8 @@ class EditorPanel(QWidget):
         self.hint = Line()
         self.until = UntilPopover(self)
         self.cosines = CosinePopover(self)
-        main = QVBoxLayout()
         self.wants = WantsPopover(self)
+        main = QVBoxLayout()
         main.setSpacing(4)
         main.addWidget(self.edited, 1)
         faces = QHBoxLayout()
@@ -202,8 +202,8 @@ class EditorPanel(QWidget):
         self.refine.clicked.connect(self._on_refine)
         self.independence.clicked.connect(self._show_independence)
         self.until.asked.connect(self._on_until)
-
         self.wants.asked.connect(self._walk)
+
     # -- the document -----------------------------------------------------------------------
 
     @property
@@ -468,12 +468,6 @@ class EditorPanel(QWidget):
             f"{sense}, judged on the {on}: {reach}",
         )
 
-    # -- refining -----------------------------------------------------------------------------
-
-    @Slot()
-    def _on_refine(self) -> None:
-        face = self._state.face
-        on = self.refine.isChecked()
     # -- towards what is wanted ---------------------------------------------------------------
 
     @Slot()
@@ -506,6 +500,12 @@ class EditorPanel(QWidget):
         text = ", ".join(f"{name if wants[name] else f'no {name}'} {q:.2f}" for name, q in sure.items())
         self.tell(f"least sure: p {min(sure.values()):.2f}", f"walked {distance:g} towards: {text}")
 
+    # -- refining -----------------------------------------------------------------------------
+
+    @Slot()
+    def _on_refine(self) -> None:
+        face = self._state.face
+        on = self.refine.isChecked()
         self._show_refinement()  # it is checked only once it is true
         if face is not None and face.refinement is not None:
             self._state.refine(face.refinement, on)
