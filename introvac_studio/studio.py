@@ -602,7 +602,8 @@ class Studio(QObject):
         if isinstance(result, ExportJob):
             self.show_export(result)
         elif result.trouble:
-            self.complain(f"The {result.what} was not saved: {result.trouble}")
+            if result.what != "path" or self.path_dialog is None:  # an open dialog says so itself
+                self.complain(f"The {result.what} was not saved: {result.trouble}")
         else:
             self.settings.set("export/folder", str(result.path.parent))
             self.window.show_progress(f"saved {result.path}", 0, 0)

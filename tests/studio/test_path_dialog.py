@@ -141,12 +141,16 @@ def test_that_a_strip_keeps_how_it_was_made(
         assert picture.width > 20 * picture.height
 
 
-def test_that_what_cannot_be_written_is_said(walked: PathDialog, qtbot: QtBot, tmp_path: Path) -> None:
+def test_that_what_cannot_be_written_is_said(
+    studio: Studio, walked: PathDialog, qtbot: QtBot, tmp_path: Path
+) -> None:
     walked.save_to(tmp_path / "missing" / "way.gif")
     qtbot.waitUntil(lambda: "cannot be written" in walked.message.text(), timeout=WAIT)
-    assert walked.ready and walked.isVisible()
+    assert walked.ready and walked.isVisible() and studio.window.banner.text == ""
     walked.save_to(tmp_path / "way.tiff")
-    qtbot.waitUntil(lambda: ".tiff" in walked.message.text(), timeout=WAIT)
+    walked.reject()
+    qtbot.waitUntil(lambda: ".tiff" in studio.window.banner.text, timeout=WAIT)
+    assert studio.window.banner.text.startswith("The path was not saved")
 
 
 def test_that_a_photo_may_be_the_end_and_a_broken_one_changes_nothing(
