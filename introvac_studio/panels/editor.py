@@ -109,7 +109,8 @@ class EditorPanel(QWidget):
         side.setSpacing(4)
         for view, text in ((self.original, "original"), (self.reconstruction, "reconstruction")):
             view.setFixedWidth(136)
-            view.setFixedHeight(136)
+            view.setMinimumHeight(72)  # in a low window
+            view.setMaximumHeight(136)
             label = QLabel(text)
             label.setObjectName("muted")
             side.addWidget(view)
