@@ -109,7 +109,7 @@ class InferenceThread(QThread):
         self._mail.put_latest("path", lambda: self._path(stamp, codes, serial))
 
     def open_end(self, stamp: int, source: Path | Image, name: str, recipe: Mapping[str, Any]) -> None:
-        """Encode a photo, or a prepared picture (S, S, 3), as the end of a path: `endReady` or `endFailed`."""
+        """Encode a photo or a prepared picture (S, S, 3) as the end of a path: `endReady`, `endFailed`."""
         self._mail.put(lambda: self._end(stamp, source, name, recipe))
 
     def encode_faces(self, stamp: int, faces: FaceSet) -> None:
