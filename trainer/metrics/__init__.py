@@ -1,0 +1,1 @@
+"""Measures of models: distances, edits, classifiers, and the report on them."""
