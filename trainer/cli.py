@@ -12,6 +12,7 @@ from trainer import __version__, commands, edit_commands, paths, sample_commands
 from trainer.bench import command as bench_command
 from trainer.config import CROPS, PRESET_HELP, PRESETS, SIZES
 from trainer.errors import IntroVACError, RunError
+from trainer.metrics import judge_command
 from trainer.sampling import ACCEPT_ON, RECIPES, SAMPLERS
 
 DATA_HELP = "avatars[:N[:SEED]], celeba:DIR, folder:DIR, or the directory of a prepared cache"
@@ -194,6 +195,19 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", required=True, metavar="CODES.npz")
     _device(p)
     p.set_defaults(act=commands.encode)
+
+    p = commands_.add_parser("judge", help="train an independent judge of attributes on real pictures")
+    p.add_argument("--data", required=True, metavar="DATA|CACHE", help=DATA_HELP)
+    p.add_argument("--image-size", required=True, type=int, choices=SIZES, help="side in pixels")
+    p.add_argument("--attributes", required=True, metavar="A,B", help="binary attributes to judge")
+    p.add_argument("--derive", action="append", default=[], metavar="NAME=A|B|!C", help="a derived attribute")
+    p.add_argument("--crop", choices=CROPS, help="default: what suits the data")
+    p.add_argument("--epochs", type=_positive, default=8, help="over the train split; default: 8")
+    p.add_argument("--max-images", type=_positive, metavar="N", help="learn from at most so many")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--out", required=True, metavar="FILE.safetensors")
+    _device(p)
+    p.set_defaults(act=judge_command.judge)
 
     p = commands_.add_parser("export", help="write directions, or a copy with half-precision weights")
     p.add_argument("--model", required=True, metavar="FILE")
