@@ -5,15 +5,19 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from trainer.codec import Codec
 from trainer.data import avatars
 from trainer.data.avatars import labels_of, options_for
+from trainer.data.cache import open_data
 from trainer.errors import Cancelled, ConfigError, DataError, ModelError
 from trainer.latent import Hyperplanes
-from trainer.metrics import edits, pictures
+from trainer.metrics import classifier, edits, pictures
+from trainer.metrics import judge as judges
 from trainer.metrics.counterfactual import redraw
 from trainer.metrics.edits import Amount, Edit, Faces
 from trainer.metrics.estimate import estimate, estimates
@@ -201,6 +205,27 @@ def test_that_what_cannot_be_measured_is_refused() -> None:
     for wrong in ({"delta": 0.0}, {"delta": 1.0, "until": 1.0}, {"delta": 1.0, "on": "photo"}):
         with pytest.raises(ConfigError):
             Amount(**wrong)
+
+
+def test_that_a_real_model_and_judge_on_real_data_fit_in(tiny_model: Path) -> None:
+    cache = open_data("avatars:60:9", SIZE, "none", workers=1)
+    config = judges.JudgeConfig(SIZE, ("Eyeglasses", "FacialHair", "Smiling"), "none", width=4)
+    card = judges.JudgeCard("none", 0, "test", 0, (), judges.JudgeTraining())
+    judge, codec = judges.Judge(judges.Network(config), config, card), Codec(tiny_model, "cpu")
+    rows = range(20)
+    options = tuple(cache.options(i) or {} for i in rows)
+    some = Faces(cache.batch(rows), cache.labels[:20], cache.attributes, options, cache.crop)
+    told: list[tuple[int, int]] = []
+    found = edits.measure_all(codec, judge, some, Amount(3.0), progress=lambda *n: told.append(n))
+    assert [edit.name for edit in found][::2] == ["Eyeglasses yes", "FacialHair yes"]
+    for edit in found:
+        assert edit.truth is not None and len(edit.others) == 2 and edit.distance.mean > 0
+        assert edit.truth.edited.l1.mean > 0 and edit.truth.outside.mean > 0
+        json.dumps(asdict(edit), allow_nan=False)
+    assert told[-1][0] == told[-1][1] == sum(edit.faces for edit in found)
+    reading = classifier.measure(codec, some.images, some.labels, some.attributes)
+    assert [score.name for score in reading.attributes] == ["Eyeglasses", "FacialHair"]
+    assert len(reading.latent.kl) == codec.dim
 
 
 def test_that_intervals_hold_the_mean_as_often_as_they_say() -> None:
