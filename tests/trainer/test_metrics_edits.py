@@ -19,8 +19,8 @@ from trainer.latent import Hyperplanes
 from trainer.metrics import classifier, edits, pictures
 from trainer.metrics import judge as judges
 from trainer.metrics.counterfactual import redraw
-from trainer.metrics.edits import Amount, Edit, Faces
 from trainer.metrics.estimate import estimate, estimates
+from trainer.metrics.records import Amount, Edit, Faces
 
 SIZE = 32
 FACES = [options_for(9, i) for i in range(24)]
@@ -154,9 +154,12 @@ def test_that_what_the_codec_loses_is_no_fault_of_the_edit() -> None:
 def test_that_photos_have_no_truth_and_other_measures_are_taken() -> None:
     found = measure(Perfect(), True, Amount(2.0), faces=faces(options=False))
     assert found.truth is None and found.judged.mean == 1 and found.others[0].truly is None
-    given = measure(Perfect(), True, Amount(2.0), perceptual=lambda a, b: np.full(len(a), 0.25)).truth
-    assert given is not None and given.edited.perceptual is not None
-    assert given.edited.perceptual.mean == 0.25
+    assert found.identity is None
+    compare = {"perceptual": lambda a, b: np.full(len(a), 0.25), "identity": lambda a, b: np.ones(len(a))}
+    given = measure(Perfect(), True, Amount(2.0), **compare)
+    assert given.truth is not None and given.truth.edited.perceptual is not None
+    assert given.truth.edited.perceptual.mean == 0.25
+    assert given.identity is not None and given.identity.mean == 1
     assert json.loads(json.dumps(asdict(found)))["judged"]["mean"] == 1
 
 
@@ -212,9 +215,8 @@ def test_that_a_real_model_and_judge_on_real_data_fit_in(tiny_model: Path) -> No
     config = judges.JudgeConfig(SIZE, ("Eyeglasses", "FacialHair", "Smiling"), "none", width=4)
     card = judges.JudgeCard("none", 0, "test", 0, (), judges.JudgeTraining())
     judge, codec = judges.Judge(judges.Network(config), config, card), Codec(tiny_model, "cpu")
-    rows = range(20)
-    options = tuple(cache.options(i) or {} for i in rows)
-    some = Faces(cache.batch(rows), cache.labels[:20], cache.attributes, options, cache.crop)
+    some = Faces.of(cache, np.arange(20))
+    assert some.options is not None and some.options[7] == options_for(9, 7)
     told: list[tuple[int, int]] = []
     found = edits.measure_all(codec, judge, some, Amount(3.0), progress=lambda *n: told.append(n))
     assert [edit.name for edit in found][::2] == ["Eyeglasses yes", "FacialHair yes"]

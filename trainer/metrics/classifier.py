@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trainer.errors import Cancelled, DataError
-from trainer.latent import Hyperplanes, sigmoid
+from trainer.latent import sigmoid
 from trainer.metrics import pictures
 from trainer.metrics.estimate import Estimate, estimate
 from trainer.metrics.pictures import Images
+from trainer.metrics.records import Codec
 
 BINS = 15  # of calibration
 ACTIVE = 0.01  # variance of mu over faces above which a dimension is in use
@@ -110,15 +110,6 @@ class Reading:
     attributes: tuple[AttributeScore, ...]
     reconstruction: Reconstruction
     latent: LatentUse
-
-
-class Codec(Protocol):
-    """What `trainer.codec.Codec` is."""
-
-    planes: Hyperplanes
-
-    def encode(self, images: Images) -> tuple[ArrayLike, ArrayLike]: ...
-    def decode(self, z: ArrayLike) -> Images: ...
 
 
 def calibration(probability: ArrayLike, yes: ArrayLike, bins: int = BINS) -> Calibration:

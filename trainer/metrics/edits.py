@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,212 +17,18 @@ from numpy.typing import ArrayLike, NDArray
 from trainer import until
 from trainer.data.avatars import ATTRIBUTES, labels_of
 from trainer.errors import Cancelled, ConfigError, DataError, ModelError
-from trainer.latent import Hyperplanes
 from trainer.metrics import pictures
-from trainer.metrics.counterfactual import grow, nearest
+from trainer.metrics.counterfactual import Truths, grow, nearest
 from trainer.metrics.estimate import Estimate, estimate, estimates
 from trainer.metrics.pictures import Floats, Images
+from trainer.metrics.records import Amount, Change, Codec, Distance, Edit, Faces, Judge, Leakage, Truth
 
 BOUND = 10.0  # how far a search goes at most
 _TOGETHER = 256  # faces in memory at once
 _GRID, _TOLERANCE = 0.5, 0.05  # deltas between two looks, and how well the found one is known
 
 Progress = Callable[[int, int], None]
-Perceptual = Callable[[Images, Images], ArrayLike]  # a distance of each pair, such as LPIPS
-
-
-class Codec(Protocol):
-    """What `trainer.codec.Codec` is."""
-
-    planes: Hyperplanes
-
-    def encode(self, images: Images) -> tuple[ArrayLike, ArrayLike]: ...
-    def decode(self, z: ArrayLike) -> Images: ...
-
-
-class Judge(Protocol):
-    """What `trainer.metrics.judge.Judge` is: (N, A) probabilities of A attributes for (N, S, S, 3) images."""
-
-    @property
-    def attributes(self) -> tuple[str, ...]: ...
-    def probabilities(self, images: Images) -> Floats: ...
-
-
-@dataclass(frozen=True, eq=False)
-class Faces:
-    """The faces that are edited.
-
-    Attributes:
-        images: (N, S, S, 3) uint8.
-        labels: (N, K) int8, 0 or 1; -1 where unknown.
-        attributes: K names.
-        options: how avatars were drawn, which gives the truth; None for photos.
-        crop: how they were cut.
-    """
-
-    images: Images
-    labels: NDArray[np.int8]
-    attributes: tuple[str, ...]
-    options: tuple[Mapping[str, Any], ...] | None = None
-    crop: str = "none"
-
-    def __post_init__(self) -> None:
-        shape = (len(self.images), len(self.attributes))
-        if self.labels.shape != shape or (self.options is not None and len(self.options) != shape[0]):
-            raise DataError(f"labels {self.labels.shape} or options do not fit {shape[0]} faces")
-
-    def lacking(self, attribute: str, wanted: bool) -> NDArray[np.int64]:
-        """Indices of the faces with the opposite label."""
-        if attribute not in self.attributes:
-            known = ", ".join(self.attributes)
-            raise DataError(f"the faces have no labels for {attribute!r}; they have {known}")
-        return np.flatnonzero(self.labels[:, self.attributes.index(attribute)] == int(not wanted))
-
-
-@dataclass(frozen=True)
-class Amount:
-    """How far an edit goes: a fixed distance, or until a label holds (`trainer.until`).
-
-    Attributes:
-        delta: the distance; with `until` the largest one.
-        until: the probability to reach; None goes the whole way.
-        on: whose label: the "code"'s, or its "image"'s, encoded again.
-    """
-
-    delta: float
-    until: float | None = None
-    on: str = "code"
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.delta) and self.delta > 0):
-            raise ConfigError(f"delta = {self.delta}: must be a finite number above 0")
-        if self.until is not None and not 0 < self.until < 1:
-            raise ConfigError(f"until = {self.until}: must be a probability above 0 and below 1")
-        if self.on not in ("code", "image"):
-            raise ConfigError(f"on = {self.on!r}: choose code or image")
-
-    def __str__(self) -> str:
-        if self.until is None:
-            return f"delta {self.delta:g}"
-        return f"until p = {self.until:g} on the {self.on}, at most {self.delta:g}"
-
-
-@dataclass(frozen=True)
-class Change:
-    """What an edit does to another attribute.
-
-    Attributes:
-        name: the other attribute.
-        flipped: share of faces whose judged label differs from that of the reconstruction.
-        shift: change of the judged probability, with its sign.
-        truly: share of faces whose label the true edit changes too (a shaved beard is no beard); None
-            where the truth is not known.
-    """
-
-    name: str
-    flipped: Estimate
-    shift: Estimate
-    truly: float | None
-
-
-@dataclass(frozen=True)
-class Distance:
-    """How far pictures are from the truth.
-
-    Attributes:
-        l1: mean absolute difference, white being 1.
-        ssim: structural similarity.
-        perceptual: what the given measure says, LPIPS for instance; None without one.
-    """
-
-    l1: Estimate
-    ssim: Estimate
-    perceptual: Estimate | None
-
-
-@dataclass(frozen=True)
-class Truth:
-    """An edit against the true counterfactual that is nearest to it.
-
-    Attributes:
-        edited: the edit's distance.
-        allowed: the distance of the truth's own reconstruction, which no edit can be expected to beat.
-        unedited: the face's reconstruction's distance: what doing nothing would give.
-        outside: L1 between edit and reconstruction where the truth changes nothing; the region that it
-            changes is left out with a margin of `margin` pixels, which blur may cross.
-        inside: the same within the region.
-        region: share of the picture that the truth changes, without the margin.
-        margin: see `outside`.
-        choices: ways to make a true edit, on average over faces.
-    """
-
-    edited: Distance
-    allowed: Distance
-    unedited: Distance
-    outside: Estimate
-    inside: Estimate
-    region: Estimate
-    margin: int
-    choices: float
-
-
-@dataclass(frozen=True)
-class Edit:
-    """One attribute switched one way on all faces that have the opposite label.
-
-    Attributes:
-        attribute: what was switched.
-        wanted: to which label.
-        amount: how far, in words.
-        faces: how many.
-        delta: the distance gone.
-        reached: share of faces for which a search found the label within its bound; None without one.
-        judged: share of edits in which the judge sees the wanted label.
-        judged_before: the same of the reconstructions, before the edit.
-        reencoded: share of edits which the model's own classifier, encoding them again, finds right.
-        others: what happens to each other attribute that the judge knows.
-        distance: L1 between edit and reconstruction.
-        reconstruction: L1 between reconstruction and face.
-        truth: for avatars.
-    """
-
-    attribute: str
-    wanted: bool
-    amount: str
-    faces: int
-    delta: Estimate
-    reached: Estimate | None
-    judged: Estimate
-    judged_before: Estimate
-    reencoded: Estimate
-    others: tuple[Change, ...]
-    distance: Estimate
-    reconstruction: Estimate
-    truth: Truth | None
-
-    @property
-    def name(self) -> str:
-        """Such as "Eyeglasses yes"."""
-        return f"{self.attribute} {'yes' if self.wanted else 'no'}"
-
-
-@dataclass(frozen=True)
-class Leakage:
-    """What each edit does to each attribute.
-
-    Attributes:
-        rows: R edits, such as "Eyeglasses yes".
-        columns: C attributes.
-        flipped: R rows of C shares of changed judged labels; None for the edited attribute itself.
-        shift: the same of the change of the mean judged probability.
-        mean: of all numbers in `flipped` that the truth does not change; None if there is none.
-    """
-
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    flipped: tuple[tuple[float | None, ...], ...]
-    shift: tuple[tuple[float | None, ...], ...]
-    mean: float | None
+Compare = Callable[[Images, Images], ArrayLike]  # a number for each pair: LPIPS, likeness of identity
 
 
 def changes(
@@ -292,7 +97,8 @@ def measure(
     amount: Amount,
     *,
     keep: Sequence[str] = (),
-    perceptual: Perceptual | None = None,
+    perceptual: Compare | None = None,
+    identity: Compare | None = None,
     seed: int = 0,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -301,7 +107,8 @@ def measure(
 
     Args:
         keep: attributes whose logits the edit leaves alone (`trainer.edits`).
-        perceptual: a distance of picture pairs besides L1 and SSIM, LPIPS for instance.
+        perceptual: a distance from the truth besides L1 and SSIM, LPIPS for instance.
+        identity: how alike two pictures of a person are, from an embedding of faces.
         seed: of the bootstrap.
         progress: told (faces done, faces).
         cancelled: asked between parts and between searches.
@@ -336,11 +143,18 @@ def measure(
         )
         if reached is not None:
             gathered.add(reached=reached)
+        if identity is not None:
+            gathered.add(identity=identity(edited, plain))
         if faces.options is not None and attribute in ATTRIBUTES:
             drawn = [faces.options[i] for i in part]
-            _against_truth(
-                gathered, codec, drawn, attribute, wanted, plain, edited, faces.crop, perceptual, cancelled
-            )
+            first = done - len(part)
+
+            def drawing(face: int, _: int, first: int = first) -> None:
+                if progress is not None:
+                    progress(first + face, len(rows))
+
+            truths = nearest(drawn, attribute, wanted, edited, faces.crop, drawing, cancelled)
+            _against_truth(gathered, codec, drawn, truths, plain, edited, perceptual)
         if progress is not None:
             progress(done, len(rows))
     return _edit(gathered, judge, attribute, wanted, amount, margin_of(faces.images.shape[1]), seed)
@@ -354,7 +168,8 @@ def measure_all(
     *,
     attributes: Sequence[str] | None = None,
     keep: Sequence[str] = (),
-    perceptual: Perceptual | None = None,
+    perceptual: Compare | None = None,
+    identity: Compare | None = None,
     seed: int = 0,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -391,7 +206,8 @@ def measure_all(
         found.append(
             measure(
                 codec, judge, faces, name, wanted, amount,
-                keep=kept, perceptual=perceptual, seed=seed, progress=tell, cancelled=cancelled,
+                keep=kept, perceptual=perceptual, identity=identity, seed=seed,
+                progress=tell, cancelled=cancelled,
             )
         )  # fmt: skip
         before += count
@@ -514,15 +330,12 @@ def _against_truth(
     gathered: _Rows,
     codec: Codec,
     options: Sequence[Mapping[str, Any]],
-    attribute: str,
-    wanted: bool,
+    truths: Truths,
     plain: Images,
     edited: Images,
-    crop: str,
-    perceptual: Perceptual | None,
-    cancelled: Callable[[], bool] | None,
+    perceptual: Compare | None,
 ) -> None:
-    truths = nearest(options, attribute, wanted, edited, crop, cancelled=cancelled)
+    """Gather what `Truth` averages."""
     allowed = codec.decode(codec.encode(truths.images)[0])
     for name, images in (("edited", edited), ("allowed", allowed), ("unedited", plain)):
         values = {f"{name}.l1": pictures.l1(images, truths.images)}
@@ -581,5 +394,6 @@ def _edit(
         others=changes(gathered["before"], gathered["after"], judge.attributes, attribute, truly, seed),
         distance=of("distance"),
         reconstruction=of("reconstruction"),
+        identity=of("identity") if "identity" in gathered else None,
         truth=truth,
     )
