@@ -196,6 +196,20 @@ def test_that_all_shared_attributes_are_edited_in_both_directions() -> None:
     assert [edit.name for edit in only] == ["Smiling yes"]
 
 
+def test_that_edits_are_compared_at_equal_success() -> None:
+    codec, told = Perfect(), []
+    amounts = edits.equal_amounts(
+        codec, codec, faces(False), 0.9, bound=2.0, progress=lambda *n: told.append(n)
+    )
+    assert amounts["Eyeglasses", False] is None  # its wearers are 3 away from the plane
+    others = [key for key in amounts if key != ("Eyeglasses", False)]
+    assert all(amounts[key].delta == pytest.approx(1.0, abs=0.07) for key in others)
+    assert told == [(i, 4) for i in range(1, 5)]
+    found = edits.measure_all(codec, codec, faces(False), amounts)
+    assert [edit.name for edit in found] == ["Eyeglasses yes", "Smiling yes", "Smiling no"]
+    assert all(edit.judged.mean == 1 for edit in found)
+
+
 def test_that_what_cannot_be_measured_is_refused() -> None:
     codec, some = Perfect(), faces(False)
     with pytest.raises(ModelError, match="judge was not trained on 'Young'; it knows Eyeglasses"):
@@ -203,6 +217,8 @@ def test_that_what_cannot_be_measured_is_refused() -> None:
     alike = Faces(some.images, np.ones_like(some.labels), NAMES)
     with pytest.raises(DataError, match="no face lacks Eyeglasses = yes"):
         edits.measure(codec, codec, alike, "Eyeglasses", True, Amount(1.0))
+    with pytest.raises(DataError, match="no attribute that model, judge and labels all know"):
+        edits.measure_all(codec, codec, Faces(some.images, some.labels[:, 2:], ("Hat",)), Amount(1.0))
     with pytest.raises(Cancelled):
         edits.measure(codec, codec, some, "Eyeglasses", True, Amount(1.0), cancelled=lambda: True)
     for wrong in ({"delta": 0.0}, {"delta": 1.0, "until": 1.0}, {"delta": 1.0, "on": "photo"}):

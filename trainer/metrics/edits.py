@@ -164,7 +164,7 @@ def measure_all(
     codec: Codec,
     judge: Judge,
     faces: Faces,
-    amounts: Mapping[tuple[str, bool], Amount] | Amount,
+    amounts: Mapping[tuple[str, bool], Amount | None] | Amount,
     *,
     attributes: Sequence[str] | None = None,
     keep: Sequence[str] = (),
@@ -177,23 +177,16 @@ def measure_all(
     """`measure` for each attribute and direction; a direction for which there is no face is left out.
 
     Args:
-        amounts: one for all, or by (attribute, wanted); directions without one are left out.
+        amounts: one for all, or by (attribute, wanted); directions without one, or with None, are left out.
         attributes: which; None for those that model, judge and labels all know.
         keep: those that are edited are not kept in their own edit.
         progress: told (faces done, faces) over all edits.
     """
-    if attributes is None:
-        shared = set(judge.attributes) & set(faces.attributes)
-        attributes = [name for name in codec.planes.attributes if name in shared]
     plan: list[tuple[str, bool, Amount, int]] = []
-    for name in attributes:
-        for wanted in (True, False):
-            amount = amounts if isinstance(amounts, Amount) else amounts.get((name, wanted))
-            count = len(faces.lacking(name, wanted))
-            if amount is not None and count:
-                plan.append((name, wanted, amount, count))
-    if not plan:
-        raise DataError("no attribute that model, judge and labels all know can be edited on these faces")
+    for name, wanted, count in _directions(codec, judge, faces, attributes):
+        amount = amounts if isinstance(amounts, Amount) else amounts.get((name, wanted))
+        if amount is not None:
+            plan.append((name, wanted, amount, count))
     total, before = sum(count for *_, count in plan), 0
     found = []
     for name, wanted, amount, count in plan:
@@ -280,6 +273,51 @@ def equal_success(
             progress(total, total)
         return float(high)
     return None
+
+
+def equal_amounts(
+    codec: Codec,
+    judge: Judge,
+    faces: Faces,
+    target: float,
+    *,
+    attributes: Sequence[str] | None = None,
+    bound: float = BOUND,
+    keep: Sequence[str] = (),
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> dict[tuple[str, bool], Amount | None]:
+    """`equal_success` for each attribute and direction, as `measure_all` takes it; None where none does it.
+
+    Args:
+        attributes: which; None for those that model, judge and labels all know.
+        progress: told (directions done, directions).
+    """
+    plan = _directions(codec, judge, faces, attributes)
+    found: dict[tuple[str, bool], Amount | None] = {}
+    for name, wanted, _ in plan:
+        kept = [other for other in keep if other != name]
+        delta = equal_success(
+            codec, judge, faces, name, wanted, target, bound=bound, keep=kept, cancelled=cancelled
+        )
+        found[name, wanted] = None if delta is None else Amount(delta)
+        if progress is not None:
+            progress(len(found), len(plan))
+    return found
+
+
+def _directions(
+    codec: Codec, judge: Judge, faces: Faces, attributes: Sequence[str] | None
+) -> list[tuple[str, bool, int]]:
+    """(attribute, wanted, faces that lack it) of every edit that some face can have."""
+    if attributes is None:
+        shared = set(judge.attributes) & set(faces.attributes)
+        attributes = [name for name in codec.planes.attributes if name in shared]
+    every = [(n, wanted, len(faces.lacking(n, wanted))) for n in attributes for wanted in (True, False)]
+    plan = [one for one in every if one[2]]
+    if not plan:
+        raise DataError("no attribute that model, judge and labels all know can be edited on these faces")
+    return plan
 
 
 def margin_of(size: int) -> int:
