@@ -9,7 +9,7 @@ from trainer.data import avatars
 from trainer.errors import Cancelled, DataError
 from trainer.metrics.counterfactual import alternatives, grow, nearest, redraw
 
-FACES = [avatars.options_for(5, i) for i in range(60)]
+FACES = [avatars.options_for(5, i) for i in range(30)]
 
 
 @pytest.mark.parametrize("attribute", avatars.ATTRIBUTES)

@@ -23,7 +23,7 @@ from trainer.metrics.estimate import estimate, estimates
 from trainer.metrics.records import Amount, Change, Edit, Faces
 
 SIZE = 32
-FACES = [options_for(9, i) for i in range(24)]
+FACES = [options_for(9, i) for i in range(16)]
 NAMES = ("Eyeglasses", "Smiling", "Hat")
 
 
