@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 
-from PySide6.QtCore import QObject, QThread, Signal, Slot
+from PySide6.QtCore import Signal
 
 from introvac_studio.messages import RefineEnd, RefineRequest
 from introvac_studio.state import Refinement
+from introvac_studio.workers.serving import ServingThread
 from trainer.errors import Cancelled, IntroVACError, ModelError
 
 WHAT = "refining"
@@ -17,8 +17,8 @@ WHAT = "refining"
 _log = logging.getLogger(__name__)
 
 
-class RefineThread(QThread):
-    """Serves one request at a time; a newer one takes the place of the one that runs.
+class RefineThread(ServingThread):
+    """Serves `RefineRequest`s.
 
     Signals:
         progressed: `WHAT`, steps done, steps in all.
@@ -26,58 +26,11 @@ class RefineThread(QThread):
     """
 
     progressed = Signal(str, int, int)
-    finished_ = Signal(object)
 
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._changed = threading.Condition()
-        self._next: RefineRequest | None = None
-        self._current: RefineRequest | None = None
-        self._closing = False
+    def unserved(self, request: RefineRequest) -> RefineEnd:
+        return RefineEnd(request, cancelled=True)
 
-    @Slot(object)
-    def submit(self, request: RefineRequest) -> None:
-        """Serve this request as soon as can be."""
-        with self._changed:
-            if self._closing:
-                return
-            replaced, self._next, self._current = self._next, request, None
-            self._changed.notify()
-        self._drop(replaced)
-        if not self.isRunning():
-            self.start()
-
-    @Slot()
-    def cancel(self) -> None:
-        """Stop what runs and forget what waits."""
-        with self._changed:
-            forgotten, self._next, self._current = self._next, None, None
-        self._drop(forgotten)
-
-    def _drop(self, request: RefineRequest | None) -> None:
-        if request is not None:
-            self.finished_.emit(RefineEnd(request, cancelled=True))
-
-    def close(self) -> None:
-        """Stop, and wait until the thread has ended."""
-        with self._changed:
-            self._closing = True
-            self._next = self._current = None
-            self._changed.notify()
-        self.wait()
-
-    def run(self) -> None:
-        """Serve requests until closed."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._closing or self._next is not None)
-                request, self._next = self._next, None
-                self._current = request
-            if request is None:
-                return
-            self.finished_.emit(self._serve(request))
-
-    def _serve(self, request: RefineRequest) -> RefineEnd:
+    def serve(self, request: RefineRequest) -> RefineEnd:
         try:
             return RefineEnd(request, self._refine(request))
         except Cancelled:
@@ -110,6 +63,6 @@ class RefineThread(QThread):
             face.mu[None],
             steps=request.steps,
             progress=lambda done, total: self.progressed.emit(WHAT, done, total),
-            cancelled=lambda: self._current is not request,
+            cancelled=lambda: self.stopped(request),
         )
         return Refinement(face.mu, found.z[0], float(found.before[0]), float(found.after[0]), request.steps)

@@ -9,15 +9,15 @@ goes.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QObject, QThread, Signal, Slot
+from PySide6.QtCore import QObject, Signal
 
 from introvac_studio.messages import SampledBatch, SamplingEnd, SamplingPlan, SamplingRequest
+from introvac_studio.workers.serving import ServingThread
 from trainer import device, sampling
 from trainer.errors import Cancelled, IntroVACError, ModelError
 from trainer.latent import Hyperplanes
@@ -32,8 +32,8 @@ CHUNK = 16  # faces decoded and shown at once
 _log = logging.getLogger(__name__)
 
 
-class SamplingThread(QThread):
-    """Serves one request at a time; a newer one takes the place of the one that runs.
+class SamplingThread(ServingThread):
+    """Serves `SamplingRequest`s.
 
     It keeps its own copy of the model, and opens it again when path, stamp or device change.
 
@@ -47,61 +47,16 @@ class SamplingThread(QThread):
     planned = Signal(object)
     batchReady = Signal(object)
     progressed = Signal(object, int, int)
-    finished_ = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._changed = threading.Condition()
-        self._next: SamplingRequest | None = None
-        self._current: SamplingRequest | None = None
-        self._closing = False
         self._codec: Codec | None = None
         self._opened: tuple[Path, int, str] | None = None
 
-    @Slot(object)
-    def submit(self, request: SamplingRequest) -> None:
-        """Serve this request as soon as can be; a running one is cancelled and keeps what it has."""
-        with self._changed:
-            if self._closing:
-                return
-            replaced, self._next, self._current = self._next, request, None
-            self._changed.notify()
-        self._drop(replaced)
-        if not self.isRunning():
-            self.start()
+    def unserved(self, request: SamplingRequest) -> SamplingEnd:
+        return SamplingEnd(request, 0, 0, cancelled=True)
 
-    @Slot()
-    def cancel(self) -> None:
-        """Stop what runs and forget what waits."""
-        with self._changed:
-            forgotten, self._next, self._current = self._next, None, None
-        self._drop(forgotten)
-
-    def _drop(self, request: SamplingRequest | None) -> None:
-        """Say that a request has ended before it began."""
-        if request is not None:
-            self.finished_.emit(SamplingEnd(request, 0, 0, cancelled=True))
-
-    def close(self) -> None:
-        """Stop, and wait until the thread has ended."""
-        with self._changed:
-            self._closing = True
-            self._next = self._current = None
-            self._changed.notify()
-        self.wait()
-
-    def run(self) -> None:
-        """Serve requests until closed."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._closing or self._next is not None)
-                request, self._next = self._next, None
-                self._current = request
-            if request is None:
-                return
-            self.finished_.emit(self._serve(request))
-
-    def _serve(self, request: SamplingRequest) -> SamplingEnd:
+    def serve(self, request: SamplingRequest) -> SamplingEnd:
         drawn = accepted = 0
         cancelled, error = False, ""
         try:
@@ -139,7 +94,7 @@ class SamplingThread(QThread):
         """Accepted rows in chunks; one without rows tells of draws that were all rejected."""
 
         def stopped() -> bool:
-            return self._current is not request
+            return self.stopped(request)
 
         target = sampling.Target(request.wants)
         plan = plan_of(codec.planes, request, codec.device)
