@@ -41,7 +41,7 @@ def _norm(kind: str, channels: int) -> nn.Module:
 
 class _AvgPool2(torch.autograd.Function):
     """2x2 average pooling whose backward spreads the gradient by nearest upsampling: the same values as
-    torch's own on the CPU, in a third of its time."""
+    torch's own on the CPU, which first fills with zeros and then adds."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
