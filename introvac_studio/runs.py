@@ -12,8 +12,9 @@ from introvac_studio.main_window import Dock
 from introvac_studio.panels.data import DataPanel
 from introvac_studio.panels.training import RunRequest, TrainingPanel
 from introvac_studio.settings import Settings
+from introvac_studio.workers.child import Ended
 from introvac_studio.workers.data_thread import DataThread
-from introvac_studio.workers.trainer_thread import Ended, TrainerThread, read_run
+from introvac_studio.workers.trainer_thread import TrainerThread, read_run
 from trainer import setup
 from trainer.errors import ConfigError
 

@@ -71,7 +71,7 @@ class RunEnded(Protocol):
     @property
     def text(self) -> str: ...
     @property
-    def model(self) -> Path | None: ...
+    def made(self) -> Path | None: ...
     @property
     def details(self) -> str: ...
 
@@ -802,8 +802,8 @@ class TrainingPanel(QObject):
         """The child is gone, whatever the reason."""
         panel = self.run_panel
         run = panel.run
-        if ended.model is not None:
-            panel.model = ended.model
+        if ended.made is not None:
+            panel.model = ended.made
         if ended.text:
             self.log.say(time.time(), ended.text, "error")
             panel.banner.tell(ended.text, ended.details)

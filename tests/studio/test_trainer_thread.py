@@ -14,8 +14,9 @@ import pytest
 from PySide6.QtCore import QObject, Slot
 from pytestqt.qtbot import QtBot
 
-from introvac_studio.workers import trainer_thread
-from introvac_studio.workers.trainer_thread import Ended, TrainerThread, read_run
+from introvac_studio.workers import child as child_module
+from introvac_studio.workers.child import Ended
+from introvac_studio.workers.trainer_thread import TrainerThread, read_run
 from tests.conftest import TINY_ARGUMENTS
 from trainer import events
 
@@ -102,8 +103,8 @@ def test_that_a_run_pauses_goes_on_stops_and_can_be_resumed(
     qtbot.waitUntil(lambda: ears.ended is not None, timeout=LONG)
     assert ears.ended is not None
     assert (ears.ended.reason, ears.ended.exit_code, ears.ended.text) == ("stopped", 0, "")
-    assert ears.ended.model == run / "model.safetensors"
-    assert ears.ended.model.is_file()
+    assert ears.ended.made == run / "model.safetensors"
+    assert ears.ended.made.is_file()
     assert not child.is_running()
 
     again = watch(TrainerThread.resume_run(run))
@@ -193,10 +194,10 @@ def test_that_a_child_that_still_saves_is_waited_for_up_to_a_bound(
     seconds: float,
     reason: str,
 ) -> None:
-    real = trainer_thread._start
+    real = child_module._start
     talker = [sys.executable, "-c", TALKER, str(seconds)]
-    monkeypatch.setattr(trainer_thread, "_start", lambda command: real(talker))
-    monkeypatch.setattr(trainer_thread, "STOP_BOUND", 30.0 if reason == "stopped" else 2.0)
+    monkeypatch.setattr(child_module, "_start", lambda command: real(talker))
+    monkeypatch.setattr(child_module, "STOP_BOUND", 30.0 if reason == "stopped" else 2.0)
     thread = TrainerThread.start_run([], stop_wait=1.0)
     ears = watch(thread)
     qtbot.waitUntil(lambda: ears.heard(events.Notice), timeout=LONG)

@@ -12,7 +12,8 @@ from pytestqt.qtbot import QtBot
 
 from introvac_studio.data_summary import DataChoice
 from introvac_studio.panels.training import RunRequest, TrainingPanel, default_run
-from introvac_studio.workers.trainer_thread import Ended, TrainerThread, read_run
+from introvac_studio.workers.child import Ended
+from introvac_studio.workers.trainer_thread import TrainerThread, read_run
 from tests.conftest import TINY
 from trainer import cli, events
 
