@@ -57,13 +57,15 @@ class DataSummary:
         images: N, pictures of all splits.
         attributes: A names, the derived ones too.
         counts: A numbers of pictures, over all splits.
-        splits: pictures by split, before the subset.
-        selected: pictures by split, after it; empty when nothing can be selected.
+        splits: pictures by split, before the subset: train, valid (to choose on) and test (to report on),
+            or the data's own when nothing can be selected.
+        selected: the same after the subset; empty when nothing can be selected.
         chosen: K names of the selection.
         together: (K, K) co-occurrence on the selected training pictures.
         examples: (n, S, S, 3) uint8, and their `names`.
         skipped: (name, reason) of pictures that cannot be used.
         problem: why nothing can be selected, or empty.
+        note: says so where valid stands in for a missing test split, or empty.
     """
 
     request: DataRequest
@@ -80,3 +82,4 @@ class DataSummary:
     skipped: tuple[tuple[str, str], ...] = ()
     problem: str = ""
     names: tuple[str, ...] = ()
+    note: str = ""

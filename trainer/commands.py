@@ -14,8 +14,8 @@ from tqdm import tqdm
 from trainer import directions, files
 from trainer.data import cache as cache_module
 from trainer.data import derive, shards
-from trainer.data.select import split
 from trainer.data.source import SPLITS, open_source
+from trainer.data.splits import own_splits
 from trainer.errors import ConfigError, DataError
 
 log = logging.getLogger("trainer")
@@ -84,7 +84,7 @@ def encode(args: Namespace) -> None:
     labels = _labels(images, attributes, codec.card.derive)
     rows = np.arange(len(images.names))
     if args.split != "all":
-        rows = dict(zip(SPLITS, split(images), strict=True))[args.split]
+        rows = dict(zip(SPLITS, own_splits(images), strict=True))[args.split]
     if not len(rows):
         raise DataError(f"{args.data}: no images in split {args.split!r}")
     mus, sigmas = [], []

@@ -163,7 +163,10 @@ def _select(config: TrainConfig, voice: _Voice, stopping: Callable[[], bool]) ->
         voice.say(
             events.Notice(level="warning", text=f"{len(images.skipped)} pictures were skipped: {shown}")
         )
-    return select(images, config.model.attributes, data.derive, data.subset, config.loop.seed)
+    selection = select(images, config.model.attributes, data.derive, data.subset, config.loop.seed)
+    if selection.splits.note:
+        voice.say(events.Notice(level="info", text=selection.splits.note))
+    return selection
 
 
 def train(args: Namespace) -> int:

@@ -498,12 +498,15 @@ class DataPanel(QWidget):
 
     def _split_text(self, summary: DataSummary) -> str:
         words = {"train": "training", "valid": "validation", "test": "test"}
+        if summary.note:
+            words |= {"valid": "to choose on", "test": "validation"}
         parts = []
         for name, word in words.items():
             whole, chosen = summary.splits.get(name, 0), summary.selected.get(name)
             of = f" of {whole:,}" if chosen is not None and chosen != whole else ""
             parts.append(f"{whole if chosen is None else chosen:,}{of} {word}")
-        return "   ·   ".join(parts)
+        note = f"\n{summary.note[:1].upper()}{summary.note[1:]}." if summary.note else ""
+        return "   ·   ".join(parts) + note
 
     def _fill_attributes(self, summary: DataSummary) -> None:
         self._filling = True

@@ -137,7 +137,9 @@ def _summarise(wanted: DataRequest, cache: Cache) -> DataSummary:
         attributes, labels = extend(cache.attributes, cache.labels, choice.derive)
     except IntroVACError as error:
         problem = str(error)
+    splits = {name: int((cache.splits == number).sum()) for name, number in SPLITS.items()}
     selected: dict[str, int] = {}
+    note = ""
     chosen: tuple[str, ...] = ()
     together = np.zeros((0, 0), np.int64)
     shown = np.arange(len(cache))
@@ -149,6 +151,7 @@ def _summarise(wanted: DataRequest, cache: Cache) -> DataSummary:
         else:
             found = summary(selection)
             selected, chosen, together = found.images, found.attributes, found.together
+            splits, note = found.whole, found.note
             shown = selection.train
     picked = np.sort(np.random.default_rng(0).permutation(shown)[:EXAMPLES])
     return DataSummary(
@@ -158,7 +161,7 @@ def _summarise(wanted: DataRequest, cache: Cache) -> DataSummary:
         images=len(cache),
         attributes=attributes,
         counts=tuple(int(n) for n in labels.sum(axis=0, dtype=np.int64)),
-        splits={name: int((cache.splits == number).sum()) for name, number in SPLITS.items()},
+        splits=splits,
         selected=selected,
         chosen=chosen,
         together=together,
@@ -166,4 +169,5 @@ def _summarise(wanted: DataRequest, cache: Cache) -> DataSummary:
         skipped=tuple(cache.skipped),
         problem=problem,
         names=tuple(cache.names[i] for i in picked),
+        note=note,
     )

@@ -107,6 +107,24 @@ def test_that_a_folder_brings_its_own_attributes_and_names_bad_pictures(
     assert panel.skipped.isVisibleTo(panel)
 
 
+def test_that_it_says_where_validation_stands_in_for_a_test_split(
+    panel: DataPanel, qtbot: QtBot, tmp_path: Path
+) -> None:
+    folder = faces(tmp_path / "faces")
+    header, *rows = (folder / "labels.csv").read_text("utf-8").splitlines()
+    splits = ["valid" if i < 2 else "train" for i in range(len(rows))]
+    table = [f"{header},split", *(f"{row},{split}" for row, split in zip(rows, splits, strict=True))]
+    (folder / "labels.csv").write_text("\n".join(table), "utf-8")
+    with qtbot.waitSignal(panel.choiceChanged, timeout=LONG):
+        panel.choose(f"folder:{folder}")
+    counts, note = panel.splits.text().split("\n")
+    assert counts.split("   ·   ") == ["8 training", "1 to choose on", "2 validation"]
+    assert note == "No test split: valid is kept for reporting; 1 of train are set aside to choose on."
+    with qtbot.waitSignal(panel.choiceChanged, timeout=LONG):
+        panel.choose("avatars:64")
+    assert "\n" not in panel.splits.text() and panel.splits.text().endswith(" test")
+
+
 def test_that_data_which_is_not_there_is_told(panel: DataPanel, qtbot: QtBot, tmp_path: Path) -> None:
     with qtbot.waitSignal(panel.summaryRequested):
         panel.choose(f"folder:{tmp_path / 'nowhere'}")

@@ -286,6 +286,25 @@ def test_that_errors_are_one_line_with_exit_two(
         assert needle in error_of(capsys, shlex.split(arguments)), needle
 
 
+def test_that_training_says_when_validation_is_kept_for_reporting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    rows = ["name,Eyeglasses,FacialHair,split"]
+    for i in range(24):
+        Image.fromarray(draw(options_for(5, i), 32)).save(photos / f"{i}.png")
+        rows.append(f"{i}.png,{i % 2},{i // 2 % 2},{'valid' if i < 4 else 'train'}")
+    (photos / "labels.csv").write_text("\n".join(rows), "utf-8")
+    run = tmp_path / "run"
+    assert main([*train_arguments(run, "--max-steps", "1"), "--data", f"folder:{photos}"]) == 0
+    note = "no test split: valid is kept for reporting; 2 of train are set aside to choose on"
+    assert capsys.readouterr().err.count(note) == 1
+    started = events.from_line((run / "events.jsonl").read_text("utf-8").splitlines()[0])
+    assert isinstance(started, events.RunStarted)
+    assert (started.train_images, started.valid_images) == (18, 2)
+
+
 def test_that_a_run_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     assert main(train_arguments(run, "--max-steps", "1")) == 0
@@ -400,10 +419,10 @@ def test_that_encode_keeps_labels_and_splits_as_training_does(tmp_path: Path, ti
     # No image to train on: the one column is there, the other is not.
     labels = encoded("test", "all", "Eyeglasses")["labels"]
     assert labels[:, 0].tolist() == [i % 2 for i in range(12)] and (labels[:, 1] == -1).all()
-    # No valid split: the images that training would validate on.
+    # No valid and no test split: the images that training keeps for reporting.
     names = encoded("train", "valid", "Eyeglasses")["names"]
     images = open_data(f"folder:{photos}", 32, "none", workers=1)
-    assert names.tolist() == [images.names[i] for i in select(images, ("Eyeglasses",)).valid]
+    assert names.tolist() == [images.names[i] for i in select(images, ("Eyeglasses",)).test]
 
 
 def test_that_a_failed_child_says_why_as_an_event(tmp_path: Path) -> None:

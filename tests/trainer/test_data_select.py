@@ -70,11 +70,33 @@ def test_that_derived_attributes_can_be_chosen_and_make_subsets():
 
 
 def test_that_a_missing_valid_split_is_taken_from_train():
-    cache = faces(n=200, splits=np.zeros(200, np.uint8))
+    cache = faces(n=230, splits=np.repeat(np.array([0, 2], np.uint8), (200, 30)))
     chosen = select(cache, ("Smiling",))
     assert len(chosen.valid) == 20
     assert sorted([*chosen.train, *chosen.valid]) == list(range(200))
     assert np.array_equal(select(cache, ("Smiling",), seed=9).valid, chosen.valid)
+    assert not chosen.splits.note
+
+
+def test_that_valid_is_reported_whole_where_there_is_no_test_split():
+    cache = faces(n=1000, splits=np.repeat(np.array([0, 1], np.uint8), (800, 200)))
+    whole = select(cache, ("Eyeglasses",))
+    assert np.array_equal(whole.test, np.arange(800, 1000))
+    assert len(whole.valid) == 80 and (whole.valid < 800).all()
+    assert sorted([*whole.train, *whole.valid]) == list(range(800))
+    part = select(cache, ("Eyeglasses",), subset="eye", seed=4)
+    assert np.array_equal(part.test, whole.test)
+    assert set(part.valid) < set(whole.valid) and set(part.train) < set(whole.train)
+    positive = cache.labels[:, 0] == 1
+    assert set(whole.valid[positive[whole.valid]]) <= set(part.valid)
+
+
+def test_that_what_stands_in_for_test_is_counted_and_told():
+    told = summary(select(faces(n=500, splits=np.arange(500) % 5 == 0), ("Eyeglasses",), subset="eye"))
+    assert told.whole == {"train": 360, "valid": 40, "test": 100}
+    assert told.images["train"] < 360 and told.images["valid"] <= 40 and told.images["test"] == 100
+    assert told.note == "no test split: valid is kept for reporting; 40 of train are set aside to choose on"
+    assert summary(select(faces(), ("Eyeglasses",))).note == ""
 
 
 @pytest.mark.parametrize(
@@ -98,14 +120,14 @@ def test_that_wrong_choices_are_explained(arguments, said):
 
 def test_that_empty_splits_are_explained():
     with pytest.raises(DataError, match="no train images"):
-        select(faces(30, splits=np.full(30, 2, np.uint8)), ("Smiling",))
-    with pytest.raises(DataError, match="no valid images"):
+        select(faces(30, splits=np.repeat(np.array([1, 2], np.uint8), 15)), ("Smiling",))
+    with pytest.raises(DataError, match=r"test: its pictures \(1 train, 0 valid, 0 test\) are too few"):
         select(faces(1, splits=np.zeros(1, np.uint8)), ("Smiling",))
     with pytest.raises(DataError, match="no image of the train split has Eyeglasses"):
         select(faces(rates=(0, 0.5, 0.5)), ("Smiling",), subset="eye")
-    half = np.repeat(np.array([0, 1], np.uint8), 15)
-    cache = faces(30, splits=half)
-    cache.labels[:, 0] = half == 0
+    third = np.repeat(np.array([0, 1, 2], np.uint8), 10)
+    cache = faces(30, splits=third)
+    cache.labels[:, 0] = third == 0
     with pytest.raises(DataError, match="no valid images with subset eye"):
         select(cache, ("Smiling",), subset="eye")
     cache.attributes = ("Glasses", "FacialHair", "Smiling")

@@ -17,9 +17,10 @@ from trainer import setup
 from trainer.cli import main
 from trainer.data import avatars, cache, rows, sharded
 from trainer.data.cache import Cache, build, open_data
-from trainer.data.select import select, split
+from trainer.data.select import select
 from trainer.data.shards import build_shard, directory
 from trainer.data.source import open_source
+from trainer.data.splits import own_splits, splits
 from trainer.errors import Cancelled, DataError
 
 ROOT = Path(__file__).parents[2]
@@ -103,7 +104,8 @@ def test_that_selecting_is_as_on_the_whole(whole, made):
     for part in ("train", "valid", "test", "labels"):
         assert np.array_equal(getattr(one, part), getattr(other, part))
     opened.splits[:] = 0  # no valid split: drawn by the names
-    assert np.array_equal(split(opened)[1], split(_all_train(whole))[1])
+    assert np.array_equal(own_splits(opened)[1], own_splits(_all_train(whole))[1])
+    assert np.array_equal(splits(opened).selection, splits(_all_train(whole)).selection)
 
 
 def _all_train(whole):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,15 @@ def test_that_training_repeats_itself_and_tells_its_progress(selection: Selectio
     assert not np.array_equal(other.probabilities(images), first.probabilities(images))
 
 
-def test_that_it_learns_from_the_train_split_alone(selection: Selection, monkeypatch) -> None:
+@pytest.mark.parametrize("reported", ["test", "valid"])
+def test_that_it_sees_what_models_train_on_and_then_what_is_reported(
+    selection: Selection, monkeypatch, reported: str
+) -> None:
+    if reported == "valid":  # no test split: part of train is set aside, also from the judge
+        images = open_data("avatars:500:2", 32, "none", workers=1)
+        images.splits = np.minimum(images.splits, 1)
+        selection = select(images, ATTRIBUTES)
+        assert set(selection.test.tolist()) == set(np.flatnonzero(images.splits == 1).tolist())
     read: list[int] = []
     plain = Cache.batch
 
@@ -86,7 +95,9 @@ def test_that_it_learns_from_the_train_split_alone(selection: Selection, monkeyp
 
     monkeypatch.setattr(Cache, "batch", watched)
     read_at: list[int] = []
-    judges.train(selection, JudgeTraining(epochs=1), width=4, progress=lambda *_: read_at.append(len(read)))
+    short = JudgeTraining(epochs=1)
+    card = judges.train(selection, short, width=4, progress=lambda *_: read_at.append(len(read))).card
+    assert (card.held_out, card.held_out_images) == (reported, len(selection.test))
     assert set(read[: read_at[-1]]) <= set(selection.train.tolist())
     assert set(read[read_at[-1] :]) == set(selection.test.tolist())
 
@@ -126,10 +137,7 @@ def test_that_useless_settings_and_labels_are_refused(selection: Selection) -> N
             JudgeTraining(**wrong)
     with pytest.raises(ConfigError, match="attributes"):
         JudgeConfig(32, ("A", "A"), "none")
-    same = Selection(
-        selection.cache, ATTRIBUTES, np.ones_like(selection.labels), selection.train, selection.valid,
-        selection.test,
-    )  # fmt: skip
+    same = replace(selection, labels=np.ones_like(selection.labels))
     with pytest.raises(DataError, match="every train image has Eyeglasses = yes"):
         judges.train(same)
 

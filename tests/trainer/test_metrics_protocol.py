@@ -1,4 +1,4 @@
-"""Numbers carry their protocol, FID is only what is FID, and nothing is chosen on the reported split."""
+"""Numbers carry their protocol, and FID is only what is FID."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainer.data.source import TEST, TRAIN, VALID
-from trainer.errors import ConfigError, DataError
+from trainer.data import splits
+from trainer.data.source import TRAIN, VALID
+from trainer.errors import ConfigError
 from trainer.metrics import features, protocol
 from trainer.metrics.protocol import Measured, ProtocolCard
 
@@ -33,12 +34,6 @@ def card(**changes: Any) -> ProtocolCard:
         "chosen_on": ("valid",),
     }
     return ProtocolCard(**{**values, **changes})
-
-
-def cache(*parts: int) -> Any:
-    """A stand-in with so many pictures in train, valid and test."""
-    marks = np.repeat(np.array([TRAIN, VALID, TEST], np.uint8), parts)
-    return SimpleNamespace(splits=marks, names=[f"face-{i}" for i in range(len(marks))], spec="folder:faces")
 
 
 def test_that_only_inception_features_give_fid() -> None:
@@ -85,41 +80,11 @@ def test_that_a_card_that_cannot_be_is_refused(changes: dict[str, Any], what: st
         card(**changes)
 
 
-def test_that_test_is_reported_and_valid_chosen_on_where_both_exist() -> None:
-    found = protocol.splits(cache(20, 5, 6))
-    assert (found.reported_name, found.selection_name, found.note) == ("test", "valid", "")
-    assert [len(part) for part in (found.train, found.selection, found.reported)] == [20, 5, 6]
-
-
-def test_that_without_a_test_split_selection_is_carved_from_train() -> None:
-    found = protocol.splits(cache(400, 50, 0))
-    assert (found.reported_name, found.selection_name) == ("valid", "selection")
-    assert "no test split" in found.note
-    np.testing.assert_array_equal(found.reported, np.arange(400, 450))
-    assert 20 <= len(found.selection) <= 60
-    np.testing.assert_array_equal(np.sort(np.concatenate((found.selection, found.train))), np.arange(400))
-
-
-def test_that_without_any_split_three_parts_share_nothing() -> None:
-    found = protocol.splits(cache(400, 0, 0))
-    parts = np.concatenate((found.train, found.selection, found.reported))
-    assert len(parts) == len(np.unique(parts)) == 400
-    assert len(found.reported) == 40
-
-
-def test_that_a_face_is_carved_whatever_others_there_are() -> None:
-    names = [f"face-{i}" for i in range(300)]
-    whole, left = protocol.carve(names, np.arange(300))
-    half, _ = protocol.carve(names[:150], np.arange(150))
-    np.testing.assert_array_equal(half, whole[whole < 150])
-    assert not set(whole) & set(left)
-    assert len(protocol.carve(names, np.arange(300), share=0.5)[0]) > len(whole)
-
-
-def test_that_data_without_enough_pictures_is_refused() -> None:
-    with pytest.raises(DataError, match="too few"):
-        protocol.carve(["a"], np.arange(1))
-    with pytest.raises(DataError, match="share"):
-        protocol.carve(["a"], np.arange(1), share=1.0)
-    with pytest.raises(DataError, match="report on"):
-        protocol.splits(cache(1, 0, 0))
+def test_that_a_card_takes_its_splits_from_where_training_does() -> None:
+    assert protocol.splits is splits.splits and protocol.Splits is splits.Splits
+    marks = np.repeat(np.array([TRAIN, VALID], np.uint8), (50, 9))
+    names = [f"face-{i}" for i in range(59)]
+    found = protocol.splits(SimpleNamespace(splits=marks, names=names, spec="folder:faces"))  # type: ignore[arg-type]
+    assert (
+        card(split=found.reported_name, chosen_on=(found.selection_name,), note=found.note).split == "valid"
+    )

@@ -14,7 +14,8 @@ import numpy as np
 
 from trainer.data.cache import Cache
 from trainer.data.derive import extend, unknown
-from trainer.data.source import TEST, TRAIN, VALID, uniform
+from trainer.data.source import TRAIN, VALID
+from trainer.data.splits import Splits, splits
 from trainer.errors import DataError
 
 # subset: (attributes of which a positive has any, negatives for each positive)
@@ -35,7 +36,10 @@ class Selection:
         cache: the faces.
         attributes: K chosen names.
         labels: (N, K) int8, 0 or 1, over the whole cache.
-        train, valid, test: int64 indices into the cache, ascending.
+        train: int64 indices into the cache, ascending, to learn from.
+        valid: the same, to choose on: the data's valid split, or a part of train where it has no test split.
+        test: the same, to report on: the data's test split, or its valid split where it has none.
+        splits: all three before the subset, with what the data calls them.
     """
 
     cache: Cache
@@ -44,6 +48,7 @@ class Selection:
     train: np.ndarray
     valid: np.ndarray
     test: np.ndarray
+    splits: Splits
 
 
 @dataclass(frozen=True)
@@ -52,15 +57,19 @@ class Summary:
 
     Attributes:
         attributes: K names.
-        images: pictures by split.
+        images: pictures by split: train, valid (to choose on) and test (to report on).
+        whole: the same before the subset.
         positives: pictures by split that have each attribute, K numbers.
         together: (K, K) int64, co-occurrence on train; the diagonal counts each attribute alone.
+        note: says so where valid stands in for a missing test split, else "".
     """
 
     attributes: tuple[str, ...]
     images: dict[str, int]
+    whole: dict[str, int]
     positives: dict[str, tuple[int, ...]]
     together: np.ndarray
+    note: str = ""
 
 
 def counts(labels: np.ndarray) -> np.ndarray:
@@ -75,14 +84,18 @@ def counts(labels: np.ndarray) -> np.ndarray:
 def summary(selection: Selection) -> Summary:
     """How many pictures and positives a selection holds."""
     parts = {"train": selection.train, "valid": selection.valid, "test": selection.test}
+    roles = selection.splits
+    whole = {"train": roles.train, "valid": roles.selection, "test": roles.reported}
     return Summary(
         attributes=selection.attributes,
         images={name: len(indices) for name, indices in parts.items()},
+        whole={name: len(indices) for name, indices in whole.items()},
         positives={
             name: tuple(int(n) for n in selection.labels[indices].sum(axis=0, dtype=np.int64))
             for name, indices in parts.items()
         },
         together=counts(selection.labels[selection.train]),
+        note=roles.note,
     )
 
 
@@ -118,20 +131,6 @@ def _draw(indices: np.ndarray, positive: np.ndarray, ratio: float, seed: Sequenc
     return np.sort(np.concatenate((yes, drawn)))
 
 
-def split(cache: Cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ascending int64 indices of train, valid and test, as `select` uses them with subset `none`.
-
-    Without a valid split it is the tenth of train whose names have the smallest hashes.
-    """
-    train, valid, test = (np.flatnonzero(cache.splits == s).astype(np.int64) for s in (TRAIN, VALID, TEST))
-    if not len(valid) and len(train) > 1:
-        hashes = (uniform(f"valid:{cache.names[i]}") for i in train)
-        order = np.argsort(np.fromiter(hashes, np.float64, len(train)), kind="stable")
-        tenth = math.ceil(len(train) / 10)
-        valid, train = (train[np.sort(part)] for part in (order[:tenth], order[tenth:]))
-    return train, valid, test
-
-
 def select(
     cache: Cache,
     attributes: Sequence[str],
@@ -141,10 +140,10 @@ def select(
 ) -> Selection:
     """Choose attributes and faces.
 
-    A subset keeps every positive of train and valid, plus negatives drawn at random: `eye` (Eyeglasses,
-    2 for each positive), `facial` (FacialHair, 1), `eyefacial` (either, 1), `balanced:R` (any chosen
-    attribute, R). Test stays whole, as do all splits with `none`. Where the data has no valid split,
-    the tenth of train whose names have the smallest hashes takes its place.
+    A subset keeps every positive of what is trained and chosen on, plus negatives drawn at random: `eye`
+    (Eyeglasses, 2 for each positive), `facial` (FacialHair, 1), `eyefacial` (either, 1), `balanced:R` (any
+    chosen attribute, R). What is reported on stays whole, as do all splits with `none`. Where the data has
+    no valid or no test split, `trainer.data.splits.splits` says what takes its place.
 
     Args:
         cache: the faces.
@@ -154,7 +153,7 @@ def select(
         seed: not negative; decides the negatives.
 
     Raises:
-        DataError: an unknown attribute or subset, no positive, no train or no valid images.
+        DataError: an unknown attribute or subset, no positive, or a split without images.
     """
     chosen = tuple(attributes)
     if not chosen:
@@ -165,7 +164,8 @@ def select(
         raise DataError(f"seed = {seed}: must not be negative")
     known, labels = extend(cache.attributes, cache.labels, derive)
     wanted = _columns(chosen, known, labels, "attributes")
-    train, valid, test = split(cache)
+    roles = splits(cache)
+    train, valid = roles.train, roles.selection
     rule = _rule(subset, chosen)
     if rule:
         positive = _columns(rule[0], known, labels, f"subset {subset}").max(axis=1) == 1
@@ -173,9 +173,9 @@ def select(
             raise DataError(f"subset {subset}: no image of the train split has {' or '.join(rule[0])}")
         train = _draw(train, positive, rule[1], (seed, TRAIN))
         valid = _draw(valid, positive, rule[1], (seed, VALID))
-    for name, indices in (("train", train), ("valid", valid)):
+    for name, indices in (("train", train), (roles.selection_name, valid)):
         if not len(indices):
             raise DataError(
                 f"{cache.spec}: no {name} images with subset {subset}; use more data or another subset"
             )
-    return Selection(cache, chosen, np.ascontiguousarray(wanted), train, valid, test)
+    return Selection(cache, chosen, np.ascontiguousarray(wanted), train, valid, roles.reported, roles)

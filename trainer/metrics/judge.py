@@ -119,7 +119,7 @@ class JudgeCard:
     Attributes:
         data: what it learned from.
         train_images: how many pictures.
-        held_out: the split that `accuracy` is of, "test" or, where the data has none, "valid".
+        held_out: the reported split, which `accuracy` is of: "test" or, where the data has none, "valid".
         held_out_images: its pictures.
         accuracy: one for each attribute.
         training: the settings.
@@ -285,7 +285,7 @@ def train(
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Judge:
-    """Train a judge on the train split, and see on the test split how good it became.
+    """Train a judge on what models train on, and see on the reported split how good it became.
 
     Args:
         selection: the faces and attributes (`trainer.data.select`), best without a subset.
@@ -310,7 +310,7 @@ def train(
     _check_labels(selection.labels[rows], selection.attributes)
     network = _fresh(config, training.seed).to(torch.device(device)).train()
     _fit(network, selection, rows, training, rng, progress, cancelled)
-    held_out, seen = ("test", selection.test) if len(selection.test) else ("valid", selection.valid)
+    held_out, seen = selection.splits.reported_name, selection.test
     bare = JudgeCard(cache.spec, len(rows), held_out, len(seen), (), training)
     judge = Judge(network, config, bare, device)
     sharp, blurred = (

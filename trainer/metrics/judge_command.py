@@ -25,6 +25,8 @@ def judge(args: Namespace) -> None:
     with progress_bar("preparing", "image") as update:
         cache = open_data(args.data, args.image_size, args.crop, progress=update)
     selection = select(cache, names(args.attributes), args.derive)
+    if selection.splits.note:
+        log.info("%s", selection.splits.note)
     with progress_bar("training the judge", "step") as update:
         found = judges.train(selection, training, device=where, progress=update)
     judges.save(out, found)

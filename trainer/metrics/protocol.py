@@ -7,17 +7,13 @@ for the features that it was defined with; any other is named after its features
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from typing import Any, Literal
 
-import numpy as np
-
-from trainer.data.cache import Cache
-from trainer.data.select import split
-from trainer.data.source import uniform
-from trainer.errors import ConfigError, DataError
+from trainer.data.splits import Splits as Splits
+from trainer.data.splits import splits as splits  # what a card's `split` and `chosen_on` come from
+from trainer.errors import ConfigError
 
 Kind = Literal["frechet", "kernel"]
 INCEPTION = "inception"
@@ -25,7 +21,6 @@ TITLES = {INCEPTION: "Inception-v3 features", "lite0": "Lite0 features", "pixels
 _NAMES = {"frechet": ("FID", "Frechet distance"), "kernel": ("KID", "Kernel distance")}
 _SOURCES = ("tensor", "file")
 _PACKAGES = ("introvac-studio", "torch", "numpy", "pillow")
-_SHARE = 0.1  # of the train split, for selection
 
 
 def distance_name(kind: Kind, features: str) -> str:
@@ -178,74 +173,3 @@ class Measured:
         """Plain data, its name and its card included."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "card"}
         return {"name": self.name, **own, "protocol": self.card.to_json()}
-
-
-# -- splits -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Splits:
-    """Who may be used for what; the four parts share no picture.
-
-    Attributes:
-        train: what models learn from, and the pool of real pictures for real against real.
-        selection: what checkpoints, deltas and recipes are chosen on.
-        reported: what numbers are reported on.
-        reported_name: "test" or "valid".
-        selection_name: "valid" or "selection".
-        note: says so where valid stands in for a missing test split, else "".
-    """
-
-    train: np.ndarray
-    selection: np.ndarray
-    reported: np.ndarray
-    reported_name: str
-    selection_name: str
-    note: str
-
-
-def carve(names: Sequence[str], indices: np.ndarray, share: float = _SHARE) -> tuple[np.ndarray, np.ndarray]:
-    """Part some pictures off by a hash of their names alone, so that other pictures change nothing.
-
-    Args:
-        names: of all pictures.
-        indices: those to part, ascending.
-        share: about how many to take, in (0, 1).
-
-    Returns:
-        (taken, left), ascending int64.
-
-    Raises:
-        DataError: no such share, or a part would be empty.
-    """
-    if not 0.0 < share < 1.0:
-        raise DataError(f"share = {share}: must lie between 0 and 1")
-    rows = np.asarray(indices, np.int64)
-    chosen = np.fromiter((uniform(f"selection:{names[i]}") < share for i in rows), bool, len(rows))
-    if not chosen.any() or chosen.all():
-        raise DataError(f"{len(rows)} pictures are too few to take a selection split from; use more data")
-    return rows[chosen], rows[~chosen]
-
-
-def splits(cache: Cache, share: float = _SHARE) -> Splits:
-    """Report on test, choose on valid; without a test split report on valid, choose on a part of train.
-
-    Raises:
-        DataError: no split to report on, or none to choose on.
-    """
-    train, valid, test = split(cache)
-    if len(test):
-        if not len(valid):
-            raise DataError(f"{cache.spec}: no pictures to choose on; use more data")
-        return Splits(train, valid, test, "test", "valid", "")
-    if not len(valid):
-        raise DataError(f"{cache.spec}: neither a test nor a valid split to report on; use more data")
-    selection, rest = carve(cache.names, train, share)
-    return Splits(
-        rest,
-        selection,
-        valid,
-        "valid",
-        "selection",
-        "no test split: valid is reported, and nothing chosen on it",
-    )
