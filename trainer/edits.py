@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from trainer.errors import ConfigError, ModelError
-from trainer.latent import Floats, Hyperplanes, direction, finite_codes, key_names
+from trainer.latent import Floats, Hyperplanes, direction, finite_codes, key_names, span_basis
 
-_DEPENDENT = 1e-12  # a singular value of unit normals below this counts as none
 _NOTHING = 1e-6  # of a direction; less is how weights in float32 were rounded
 _STRIDE = 0.05  # the longest step of a walk up the gradient
 
@@ -146,10 +145,7 @@ def _refuse_both(moved: Iterable[str], kept: Sequence[str]) -> None:
 
 def _span(planes: Hyperplanes, kept: Sequence[str]) -> Floats:
     """An orthonormal basis (r, d) of the kept normals' span."""
-    if not kept:
-        return np.empty((0, planes.dim))
-    _, strengths, basis = np.linalg.svd(np.stack([planes.normal(name) for name in kept]), full_matrices=False)
-    return basis[strengths > _DEPENDENT]
+    return span_basis(np.reshape([planes.normal(name) for name in kept], (-1, planes.dim)))
 
 
 def _heading(unit: Floats, key: str, kept: Sequence[str], span: Floats) -> Heading:

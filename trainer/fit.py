@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trainer.data.folder import _cell as read_label
-from trainer.data.folder import _rows as read_table
+from trainer.data.folder import read_label, read_table
 from trainer.directions import check_name, extend
 from trainer.errors import DataError, ModelError
 from trainer.latent import Floats, Hyperplanes, finite_codes

@@ -193,7 +193,7 @@ def save(image: Image.Image, path: Path, recipe: dict[str, Any] | None = None) -
     options = dict(options)
     try:
         if recipe is not None:
-            options |= _png_note(recipe) if kind == "PNG" else _exif_note(recipe)
+            options |= _png_note(recipe) if kind == "PNG" else exif_note(recipe)
         with atomic_file(path) as file:
             image.save(file, format=kind, **options)
     except ValueError as error:
@@ -206,7 +206,8 @@ def _png_note(recipe: dict[str, Any]) -> dict[str, Any]:
     return {"pnginfo": note}
 
 
-def _exif_note(recipe: dict[str, Any]) -> dict[str, Any]:
+def exif_note(recipe: dict[str, Any]) -> dict[str, Any]:
+    """What Pillow is to save beside a picture so that `read_recipe` finds the recipe in its EXIF."""
     exif = Image.Exif()
     text = json.dumps({RECIPE_KEY: recipe}, allow_nan=False).encode("ascii")
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = _COMMENT_CODE + text

@@ -142,6 +142,20 @@ def finite_codes(z: ArrayLike, dim: int) -> Floats:
     return codes
 
 
+def span_basis(w: Floats) -> Floats:
+    """An orthonormal basis (r, d) of the span of rows (n, d), by Gram-Schmidt in their order; n may be 0."""
+    basis = np.empty((0, w.shape[1]))
+    for row in w:
+        length = np.linalg.norm(row)
+        rest = row.copy()
+        for _ in range(2):  # the second pass removes what rounding left
+            rest -= (rest @ basis.T) @ basis
+        left = np.linalg.norm(rest)
+        if left > 1e-10 * length:
+            basis = np.vstack([basis, rest / left])
+    return basis
+
+
 def key_names(planes: Hyperplanes, key: str) -> tuple[str, ...]:
     """The attributes of a key: "A" is A, "A+B" is A and B, unless an attribute is called "A+B" itself."""
     if key in planes.names or "+" not in key:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from trainer.latent import Floats
+from trainer.latent import Floats, span_basis
 from trainer.samplers.exact import span_draws
-from trainer.targets import Posterior, span
+from trainer.targets import Posterior
 
 _REACH = 8.0  # half-width of the grids around the mode, in standard deviations of the prior
 _NODES = 2**24  # of one quadrature, at most
@@ -78,7 +78,7 @@ def marginals(
 
 def _integrated(law: Posterior, unit: Floats, mode: Floats, fine: float, coarse: float) -> Marginal:
     """Along `unit` (r,), over the one coordinate beside it or none."""
-    frame = span(np.vstack([unit, np.eye(law.rank)]))  # first axis along `unit`
+    frame = span_basis(np.vstack([unit, np.eye(law.rank)]))  # first axis along `unit`
     centre = frame @ mode
     x = centre[0] + np.arange(-_REACH, _REACH + fine / 2, fine)
     across = np.arange(-_REACH, _REACH + coarse / 2, coarse)[:, None] + centre[None, 1:]

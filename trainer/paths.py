@@ -118,7 +118,7 @@ def save_film(
             options |= {"format": "GIF", "disposal": 1} | _comment(recipe)
         else:
             options |= {"format": "WEBP", "lossless": True} | (
-                {} if recipe is None else grid._exif_note(recipe)
+                {} if recipe is None else grid.exif_note(recipe)
             )
         with atomic_file(target) as file:
             frames[0].save(file, append_images=frames[1:], **options)

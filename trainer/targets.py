@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.errors import ModelError
-from trainer.latent import Floats, Hyperplanes, sigmoid
+from trainer.latent import Floats, Hyperplanes, sigmoid, span_basis
 
 _SURE = 37.0  # a logit beyond which float64 calls the probability 1
 
@@ -181,7 +181,7 @@ def posterior(planes: Hyperplanes, target: Target, full: bool = False) -> Poster
         ModelError: an attribute that the model does not know, or whose weights are all zero.
     """
     rows, signs = target.rows(planes)
-    basis = np.eye(planes.dim) if full else span(planes.w[rows])
+    basis = np.eye(planes.dim) if full else span_basis(planes.w[rows])
     return Posterior(
         tuple(planes.names[row] for row in rows),
         signs,
@@ -197,17 +197,3 @@ def curvature(slopes: Floats) -> float:
     The Hessian of U is I + sum_k p_k (1 - p_k) w_k w_k^T, and p (1 - p) is at most 1/4.
     """
     return 1 + float(np.linalg.eigvalsh(slopes @ slopes.T)[-1]) / 4 if len(slopes) else 1.0
-
-
-def span(w: Floats) -> Floats:
-    """An orthonormal basis (r, d) of the rows' span, by Gram-Schmidt in their order."""
-    basis = np.empty((0, w.shape[1]))
-    for row in w:
-        length = np.linalg.norm(row)
-        rest = row.copy()
-        for _ in range(2):  # the second pass removes what rounding left
-            rest -= (rest @ basis.T) @ basis
-        left = np.linalg.norm(rest)
-        if left > 1e-10 * length:
-            basis = np.vstack([basis, rest / left])
-    return basis

@@ -29,8 +29,12 @@ def _pictures(root: Path) -> list[str]:
     return sorted(names)
 
 
-def _rows(path: Path) -> list[list[str]]:
-    """Cells of a table, comma or semicolon separated, with or without a byte order mark."""
+def read_table(path: Path) -> list[list[str]]:
+    """Cells of a table, comma or semicolon separated, with or without a byte order mark.
+
+    Raises:
+        DataError: it cannot be read, or is no table.
+    """
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -51,7 +55,12 @@ def _check_names(where: Path, names: list[str]) -> None:
             raise DataError(f"{where}: column {name!r} appears more than once")
 
 
-def _cell(text: str, where: str) -> int:
+def read_label(text: str, where: str) -> int:
+    """1 or 0 of a label's text.
+
+    Raises:
+        DataError: neither; names `where` it stands.
+    """
     if text.lower() in _YES:
         return 1
     if text.lower() in _NO:
@@ -60,7 +69,7 @@ def _cell(text: str, where: str) -> int:
 
 
 def _from_table(root: Path, table: Path) -> FileSource:
-    rows = _rows(table)
+    rows = read_table(table)
     if not rows or len(rows[0]) < 2:
         raise DataError(f"{table}: the first row must name the file column and at least one attribute")
     header = rows[0]
@@ -81,7 +90,7 @@ def _from_table(root: Path, table: Path) -> FileSource:
             continue
         if len(row) != len(header):
             raise DataError(f"{table}: row {number} has {len(row)} cells, the first row has {len(header)}")
-        values = [_cell(row[i], f"{table}: row {number}, column {header[i]}") for i in columns]
+        values = [read_label(row[i], f"{table}: row {number}, column {header[i]}") for i in columns]
         listed = row[0].replace("\\", "/").removeprefix("./")
         name = listed if listed in exact else folded.get(listed.casefold())
         if name is None:
