@@ -19,6 +19,7 @@ from PIL import Image
 
 import trainer
 from tests.conftest import TINY_ARGUMENTS
+from tests.trainer.refusals import error_of
 from trainer import checkpoint, edit_commands, events
 from trainer.cli import main, parser
 from trainer.codec import Codec
@@ -62,18 +63,6 @@ def photos(tmp_path: Path) -> list[Path]:
         Image.fromarray(draw(options_for(3, i), 96)).resize(size).save(path)
         paths.append(path)
     return paths
-
-
-def error_of(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
-    """The one line that a refused command prints."""
-    try:
-        code = main(arguments)
-    except SystemExit as stop:
-        code = stop.code
-    assert code == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1 and "Traceback" not in lines[0]
-    return lines[0]
 
 
 def test_that_train_edit_sample_encode_and_export_work_in_a_row(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.trainer.refusals import error_of
 from trainer import checkpoint
 from trainer.cli import main
 from trainer.codec import Codec
@@ -41,16 +42,6 @@ def edit(tiny_model: Path, photos: list[str], tmp_path: Path):
         return json.loads((tmp_path / "out" / "edits.json").read_text("utf-8"))
 
     return act
-
-
-def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
-    try:
-        code = main(arguments)
-    except SystemExit as stop:
-        code = stop.code
-    assert code == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    return lines[-1]
 
 
 def test_that_kept_logits_stay_in_the_record(edit, capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,5 +223,5 @@ def test_that_bad_requests_are_one_line_before_anything_is_written(
         ("fps = 0", [*walking, "--steps", "2", "--fps", "0", "--out", str(tmp_path / "way.gif")]),
         ("gone.png", [*walking[:-1], "gone.png", "--out", str(tmp_path / "way.gif")]),
     ):
-        assert needle in refused(capsys, arguments), needle
+        assert needle in error_of(capsys, arguments), needle
         assert not out.exists() and not list(tmp_path.glob("way*")), needle
