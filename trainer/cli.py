@@ -12,7 +12,11 @@ from trainer import __version__, commands, edit_commands, paths, sample_commands
 from trainer.bench import command as bench_command
 from trainer.config import CROPS, PRESET_HELP, PRESETS, SIZES
 from trainer.errors import IntroVACError, RunError
-from trainer.metrics import judge_command
+from trainer.metrics import evaluate_command, judge_command
+from trainer.metrics.evaluate import SECTIONS
+from trainer.reproduce import command as reproduce_command
+from trainer.reproduce.models import MODELS
+from trainer.reproduce.settings import DELTAS, SCALE_HELP
 from trainer.sampling import ACCEPT_ON, RECIPES, SAMPLERS
 
 DATA_HELP = "avatars[:N[:SEED]], celeba:DIR, folder:DIR, or the directory of a prepared cache"
@@ -206,8 +210,87 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--max-images", type=_positive, metavar="N", help="learn from at most so many")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--out", required=True, metavar="FILE.safetensors")
+    p.add_argument("--events", action="store_true", help="JSON events on stdout, commands on stdin")
     _device(p)
     p.set_defaults(act=judge_command.judge)
+
+    p = commands_.add_parser(
+        "evaluate",
+        help="measure a model on real pictures, or two side by side, and write a report",
+        epilog=f"sections: {', '.join(SECTIONS)}",
+    )
+    p.add_argument("--model", required=True, metavar="FILE|RUN", help="a model file, or a run's directory")
+    p.add_argument("--against", metavar="FILE|RUN", help="a second model, measured on the same faces")
+    p.add_argument("--data", required=True, metavar="DATA|CACHE", help=DATA_HELP)
+    p.add_argument("--split", help="reported split; default: test, or valid where there is no test split")
+    p.add_argument(
+        "--features",
+        metavar="NAME[,NAME]",
+        help="of distances: inception, lite0, pixels; default: all that can be opened",
+    )
+    p.add_argument("--judge", metavar="FILE", help="what `judge` wrote; without it edits are not judged")
+    p.add_argument("--weights", metavar="FILE", help="Inception's; default: downloaded once")
+    p.add_argument(
+        "--count", type=_positive, metavar="N", help="faces and samples; default: all of the split"
+    )
+    p.add_argument(
+        "--delta",
+        action="append",
+        default=[],
+        metavar="NAME=D",
+        help="how far to edit; default: chosen on the split that is not reported",
+    )
+    p.add_argument(
+        "--success", type=float, default=0.9, metavar="P", help="judged, at which leakage is compared"
+    )
+    p.add_argument("--only", metavar="SECTION,...", help="some sections instead of all")
+    p.add_argument("--no-pictures", action="store_true", help="write no pictures of faces")
+    p.add_argument("--seed", type=int, default=0, help="of faces, samples and resamples")
+    p.add_argument("--events", action="store_true", help="JSON events on stdout, commands on stdin")
+    p.add_argument("--out", required=True, metavar="DIR", help="for metrics.json, report.html, pictures/")
+    _device(p)
+    p.set_defaults(act=evaluate_command.evaluate)
+
+    p = commands_.add_parser(
+        "reproduce",
+        help="train the paper's models on your data and make its Table 1 and Figures 3 to 9 of them",
+        epilog="models: " + ", ".join(MODELS),
+    )
+    p.add_argument("--data", required=True, metavar="DATA", help=DATA_HELP)
+    p.add_argument("--out", required=True, metavar="DIR", help="of the page, pictures, numbers and runs")
+    p.add_argument("--only", metavar="table1,fig3,...", help="default: table1, fig3 to fig9")
+    p.add_argument(
+        "--scale",
+        choices=tuple(SCALE_HELP),
+        help="; ".join(f"{name}: {text}" for name, text in SCALE_HELP.items())
+        + "; default: paper with a CUDA device, else quick",
+    )
+    p.add_argument(
+        "--preset", choices=tuple(PRESETS), default="introvac", help="of IntroVAC (introvac); VAC follows it"
+    )
+    p.add_argument("--set", action="append", default=[], metavar="key=value", help="a setting of all models")
+    p.add_argument(
+        "--compare",
+        default="eyefacial",
+        metavar="eye,facial,eyefacial",
+        help="subsets on which table1, fig7 and fig9 compare VAC and IntroVAC (eyefacial)",
+    )
+    p.add_argument("--models", metavar="DIR", help="take the models that are there, train the others")
+    p.add_argument("--take", action="append", default=[], metavar="NAME=FILE", help="take one model")
+    p.add_argument(
+        "--delta",
+        action="append",
+        default=[],
+        metavar="NAME=D",
+        help="distance of edits; " + ", ".join(f"{name} {value:g}" for name, value in DELTAS.items()),
+    )
+    p.add_argument("--features", metavar="NAME,...", help="of table1: inception, lite0, pixels (all)")
+    p.add_argument("--weights", metavar="FILE", help="of Inception; default: looked for, then downloaded")
+    p.add_argument("--count", type=_positive, metavar="N", help="measure at most N faces; default: all")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--again", action="store_true", help="make figures again that are there")
+    _device(p)
+    p.set_defaults(act=reproduce_command.reproduce)
 
     p = commands_.add_parser("export", help="write directions, or a copy with half-precision weights")
     p.add_argument("--model", required=True, metavar="FILE")

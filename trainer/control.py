@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import signal
 import threading
+from collections.abc import Iterable
+
+log = logging.getLogger("trainer")
 
 
 class Control:
@@ -51,3 +57,30 @@ class Control:
         """Sleep until something is asked for that a paused run must answer."""
         with self._wake:
             self._wake.wait_for(lambda: self._stop or not self._pause or self._snapshot)
+
+
+def listen(control: Control, lines: Iterable[str]) -> None:
+    """Heed commands such as `{"do": "stop"}`, one a line; their end means that whoever asked is gone."""
+    for line in lines:
+        try:
+            wish = json.loads(line).get("do")
+        except (ValueError, AttributeError):
+            wish = None
+        act = {
+            "stop": control.stop,
+            "pause": control.pause,
+            "resume": control.resume,
+            "snapshot": control.snapshot,
+        }.get(wish)
+        if act is None:
+            log.warning("not understood on stdin: %r", line.strip()[:80])
+        else:
+            act()
+    control.stop()
+
+
+def heed_signals(control: Control) -> None:
+    """Take SIGINT and, where it exists, SIGTERM as the wish to stop."""
+    for name in ("SIGINT", "SIGTERM"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: control.stop())

@@ -8,8 +8,11 @@ with `v`, `type`, `time` (seconds since the epoch), `step`, `epoch` and the even
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import math
+import os
+import sys
 import time as _time
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -153,6 +156,13 @@ class Finished(Event):
     model: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Evaluated(Event):
+    """An evaluation ended well; `out` is the directory with `metrics.json` and `report.html`."""
+
+    out: str
+
+
 _TYPES: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
@@ -171,6 +181,7 @@ _TYPES: dict[str, type[Event]] = {
         OutOfMemory,
         Failed,
         Finished,
+        Evaluated,
     )
 }
 
@@ -197,6 +208,18 @@ def to_line(event: Event) -> str:
     """One JSON object without a newline."""
     body = {f.name: _plain(getattr(event, f.name)) for f in dataclasses.fields(event)}
     return json.dumps({"v": VERSION, "type": type(event).__name__, **body}, ensure_ascii=False)
+
+
+def say(event: Event) -> None:
+    """Write an event on stdout; once nobody listens any more, nowhere."""
+    try:
+        sys.stdout.write(to_line(event) + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EINVAL):  # EINVAL is Windows' broken pipe
+            raise
+        # Nobody listens any more: the end of stdin ends the work, which still writes what it must.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _numbers(mapping: dict[str, Any]) -> dict[str, float]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
-import os
-import signal
 import sys
 import threading
 import time
@@ -21,7 +18,7 @@ from trainer import config as config_module
 from trainer import events, modelfile, setup
 from trainer.commands import names, pairs
 from trainer.config import TrainConfig
-from trainer.control import Control
+from trainer.control import Control, heed_signals, listen
 from trainer.data import cache as cache_module
 from trainer.data.select import Selection, select
 from trainer.errors import Cancelled, ConfigError, IntroVACError
@@ -73,7 +70,7 @@ class _Voice:
         if self.silent:
             return
         if self.bar is None:
-            self._say_line(events.to_line(event) + "\n")
+            events.say(event)
             return
         if isinstance(event, events.RunStarted):
             self.bar.total, self.bar.n = event.total_steps, event.step
@@ -101,45 +98,9 @@ class _Voice:
         elif isinstance(event, events.Finished):
             log.info("%s at step %d: %s", event.reason, event.step, event.model)
 
-    def _say_line(self, line: str) -> None:
-        try:
-            sys.stdout.write(line)
-            sys.stdout.flush()
-        except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EINVAL):  # EINVAL is Windows' broken pipe
-                raise
-            # Nobody listens any more: the end of stdin stops the run, which still writes its checkpoint.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
     def close(self) -> None:
         if self.bar is not None:
             self.bar.close()
-
-
-def _listen(control: Control) -> None:
-    """Commands on stdin; its end means that whoever started the run is gone."""
-    for line in sys.stdin:
-        try:
-            wish = json.loads(line).get("do")
-        except (ValueError, AttributeError):
-            wish = None
-        act = {
-            "stop": control.stop,
-            "pause": control.pause,
-            "resume": control.resume,
-            "snapshot": control.snapshot,
-        }.get(wish)
-        if act is None:
-            log.warning("not understood on stdin: %r", line.strip()[:80])
-        else:
-            act()
-    control.stop()
-
-
-def _heed_signals(control: Control) -> None:
-    for name in ("SIGINT", "SIGTERM"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: control.stop())
 
 
 def _select(config: TrainConfig, voice: _Voice, stopping: Callable[[], bool]) -> Selection:
@@ -220,9 +181,9 @@ def _train(config: TrainConfig, run: Path, args: Namespace, voice: _Voice, group
     from trainer.loop import Trainer
 
     control = Control()
-    _heed_signals(control)
+    heed_signals(control)
     if args.events and group.main:
-        threading.Thread(target=_listen, args=(control,), daemon=True).start()
+        threading.Thread(target=listen, args=(control, sys.stdin), daemon=True).start()
     selection: Selection | None = None
     try:
         with group.in_turn():

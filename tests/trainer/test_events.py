@@ -25,6 +25,7 @@ SOME = [
     ),
     events.Progress(what="preparing", done=1, total=2, seconds_left=1.5),
     events.Finished(step=9, epoch=2, reason="completed", model="m"),
+    events.Evaluated(out="evaluated"),
 ]
 
 
