@@ -82,7 +82,7 @@ class Bench:
     def step(self) -> Any:
         return introvac_step(
             self.model, self.optimisers, *self.batch, self.config.loss, self.precision,  # type: ignore[call-arg, arg-type]
-            self.config.game.update_order,
+            self.config.game,
         )  # fmt: skip
 
 

@@ -108,6 +108,12 @@ class LossConfig:
     beta_g: float = _setting(5.0, "weight of the decoder's side of the game", low=0)
     beta_ec: float = _setting(0.01, "weight of the encoder's and classifier's side of the game", low=0)
     reconstruction: str = _setting("l1", "pixel loss", choices=("l1", "mse"), advanced=True)
+    edge_weight: float = _setting(
+        0.0, "weight of differences between neighbouring pixels, beside the pixel loss", low=0, advanced=True
+    )
+    fake_on_real: float = _setting(
+        1.0, "weight of real images in teaching the fake logit, beside an attribute", low=0, advanced=True
+    )
     bce_reduction: str = _setting(
         "sum",
         "sum over attributes as in the paper, or mean over all logits as in its authors' code",
@@ -129,6 +135,20 @@ class GameConfig:
         "updated",
         "updated: the decoder's fakes are scored by the stepped encoder (Algorithm 1); shared: before it",
         choices=("updated", "shared"),
+        advanced=True,
+    )
+    mirror_share: float = _setting(
+        0.0,
+        "share of generated codes that are training codes mirrored at a hyperplane; their pictures must show "
+        "other label and keep the rest",
+        low=0,
+        high=1,
+        advanced=True,
+    )
+    beta_code: float = _setting(
+        0.0,
+        "weight, within the decoder's side, of finding generated codes again in their pictures",
+        low=0,
         advanced=True,
     )
 

@@ -372,8 +372,7 @@ class Trainer:
         loss, reduce = self.config.loss, self.group.mean_ if self.group.several else None
         common = (self.model, optimisers, x, labels, noise)
         if game:
-            order = self.config.game.update_order
-            return introvac_step(*common, z_g, loss, self.precision, order, reduce)
+            return introvac_step(*common, z_g, loss, self.precision, self.config.game, reduce)
         return vac_step(*common, loss, self.precision, reduce)
 
     def _noise(self, step: int, rows: int) -> Tensor:

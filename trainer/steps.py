@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer import losses
-from trainer.config import LossConfig
+from trainer.config import GameConfig, LossConfig
 from trainer.models import IntroVAC
 
 
@@ -134,11 +134,10 @@ def _vac_forward(
         z_leaf = z.detach().requires_grad_(True)
         decoded = model.decoder(z_leaf)
     image = decoded.detach().requires_grad_(True)
-    l_ae = losses.reconstruction(x, image, config.reconstruction)
+    l_ae = losses.reconstruction(x, image, config.reconstruction, config.edge_weight)
     (image_gradient,) = torch.autograd.grad(config.beta_ae * l_ae, image)
-    # Real images also train "not fake": without that the fake logit is degenerate (fidelity, point 6).
-    targets = torch.cat([labels.to(z.dtype), torch.zeros_like(z[:, :1])], dim=1)
-    l_cl = losses.attribute_bce(model.classifier(z), targets, config.bce_reduction)
+    targets, weight = losses.real_targets(labels.to(z.dtype), config.fake_on_real)
+    l_cl = losses.attribute_bce(model.classifier(z), targets, config.bce_reduction, weight)
     l_kl = losses.kl_divergence(mu, logvar)
     terms = {
         "reconstruction": l_ae.detach(),
@@ -147,6 +146,22 @@ def _vac_forward(
         "vac": (config.beta_ae * l_ae + config.beta_cl * l_cl + config.beta_reg * l_kl).detach(),
     }
     return _Vac(terms, config.beta_cl * l_cl + config.beta_reg * l_kl, z, z_leaf, decoded, image_gradient)
+
+
+@torch.no_grad()
+def mirrored(model: IntroVAC, z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Codes (N, d) mirrored at one attribute's hyperplane each, and the labels (N, K) they then stand for.
+
+    A mirrored code has the opposite logit of that attribute: it is an edit that goes exactly as far
+    beyond the hyperplane as the code was before it. Attributes take turns.
+    """
+    rows = torch.arange(len(z), device=z.device)
+    turns = rows % labels.shape[1]
+    w = model.classifier.weight[turns]
+    apart = model.classifier(z)[rows, turns] / w.square().sum(dim=1).clamp_min(1e-12)
+    wanted = labels.clone()
+    wanted[rows, turns] = 1 - wanted[rows, turns]
+    return z - 2 * apart[:, None] * w, wanted
 
 
 def vac_step(
@@ -192,16 +207,21 @@ def introvac_step(
     z_g: Tensor,
     config: LossConfig,
     precision: Precision,
-    update_order: str = "updated",
+    game: GameConfig | None = None,
     reduce: Reduce | None = None,
 ) -> Stepped:
     """One step of Algorithm 1: the VAC loss and both sides of the game.
 
+    With `game.mirror_share` the first of the generated codes are training codes mirrored at one hyperplane
+    (`mirrored`), and the decoder also minimises the cross entropy of their pictures against the labels
+    with that one switched. With `game.beta_code` it also minimises so many times the distance of
+    generated codes from what the encoder reads off their pictures. Neither costs a pass.
+
     Args:
         x, labels, noise, reduce: as in `vac_step`.
         z_g: draws from the prior (N, d).
-        update_order: `updated` scores the decoder's fakes with the stepped encoder and classifier,
-            `shared` with those from before the step.
+        game: the rules; `update_order` `updated` scores the decoder's fakes with the stepped encoder and
+            classifier, `shared` with those from before the step. None for the paper's.
 
     Returns:
         The losses of `vac_step`, and `encoder_game`, `decoder_game` (unweighted), `fake_reconstructed`,
@@ -209,27 +229,37 @@ def introvac_step(
     """
     for optimiser in optimisers.both():
         optimiser.zero_grad(set_to_none=True)
+    game = game or GameConfig()
+    shared = game.update_order == "shared"
     vac = _vac_forward(model, x, labels, noise, config, precision)
+    count = round(game.mirror_share * len(x))
+    turned, wanted = mirrored(model, vac.z_leaf.detach()[:count], labels[:count])
+    z_g = torch.cat([turned, z_g[count:]])
     with precision.cast():
         generated = model.decoder(z_g)
-    images = [t.detach().requires_grad_(update_order == "shared") for t in (vac.decoded, generated)]
+    images = [t.detach().requires_grad_(shared) for t in (vac.decoded, generated)]
 
-    def score() -> tuple[Tensor, Tensor]:
+    def score() -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of both kinds of pictures, and the codes that are read off the generated ones."""
         with precision.cast():
             codes = [model.encoder(image)[0] for image in images]
-        logits = [model.classifier(code) for code in codes]
-        return logits[0], logits[1]
+        return model.classifier(codes[0]), model.classifier(codes[1]), codes[1]
 
-    def decoder_loss(logits_r: Tensor, logits_g: Tensor) -> Tensor:
-        l_class = losses.attribute_bce(logits_r[:, :-1], labels, config.bce_reduction)
-        return l_class + losses.real_loss(logits_r[:, -1]) + losses.real_loss(logits_g[:, -1])
+    def decoder_loss(logits_r: Tensor, logits_g: Tensor, seen: Tensor) -> Tensor:
+        loss = losses.attribute_bce(logits_r[:, :-1], labels, config.bce_reduction)
+        loss = loss + losses.real_loss(logits_r[:, -1]) + losses.real_loss(logits_g[:, -1])
+        if count:
+            loss = loss + losses.attribute_bce(logits_g[:count, :-1], wanted, config.bce_reduction)
+        if game.beta_code:
+            loss = loss + game.beta_code * losses.latent_regression(seen, z_g)
+        return loss
 
     # Encoder and classifier.
-    logits_r, logits_g = score()
+    logits_r, logits_g, seen = score()
     l_ec = losses.fake_loss(logits_r[:, -1]) + losses.fake_loss(logits_g[:, -1])
     (z_gradient,) = torch.autograd.grad(vac.decoded, vac.z_leaf, vac.image_gradient, retain_graph=True)
-    if update_order == "shared":
-        l_g = decoder_loss(logits_r, logits_g)
+    if shared:
+        l_g = decoder_loss(logits_r, logits_g, seen)
         image_gradients = torch.autograd.grad(config.beta_g * l_g, images, retain_graph=True)
     learners = [*_weights(model.encoder), *_weights(model.classifier)]
     torch.autograd.backward(
@@ -238,7 +268,7 @@ def introvac_step(
     finite = _update(optimisers.encoder_classifier, learners, [*vac.terms.values(), l_ec], None, reduce)
 
     # Decoder.
-    if update_order == "updated":
+    if not shared:
         for image in images:
             image.requires_grad_(True)
         with _frozen(model.encoder), _frozen(model.classifier):

@@ -50,11 +50,12 @@ def validate(
             mu, logvar = model.encoder(x)
             decoded = model.decoder(mu)
         logits = model.classifier(mu)
-        targets = torch.cat([labels.to(mu.dtype), torch.zeros_like(mu[:, :1])], dim=1)  # real: not fake
+        targets, weight = losses.real_targets(labels.to(mu.dtype), config.loss.fake_on_real)
         add("l1", rows * losses.reconstruction(x, decoded))
-        add(_TRAINED, rows * losses.reconstruction(x, decoded, config.loss.reconstruction))
+        trained = losses.reconstruction(x, decoded, config.loss.reconstruction, config.loss.edge_weight)
+        add(_TRAINED, rows * trained)
         add("kl", rows * losses.kl_divergence(mu, logvar))
-        add("classification", rows * losses.attribute_bce(logits, targets, config.loss.bce_reduction))
+        add("classification", rows * losses.attribute_bce(logits, targets, config.loss.bce_reduction, weight))
         for k, name in enumerate(model.attributes):
             add(f"accuracy.{name}", ((logits[:, k] > 0) == labels[:, k].bool()).sum())
             wanted = ~labels[:, k].bool()

@@ -55,13 +55,13 @@ def _side(theirs: bool, config: TrainConfig, pipe: Connection) -> None:
     baseline, plain = Baseline(model, rate).train(), x.contiguous()
     optimisers = adam(model, rate)
     precision = device.precision(torch.device("cpu"), config.loop.precision)
-    order = config.game.update_order
+    game = config.game
 
     def step() -> None:
         if theirs:
             baseline.step(plain, labels, noise, z_g, loss)
         else:
-            introvac_step(model, optimisers, x, labels, noise, z_g, loss, precision, order)
+            introvac_step(model, optimisers, x, labels, noise, z_g, loss, precision, game)
 
     while pipe.recv():
         pipe.send(timed(step))
