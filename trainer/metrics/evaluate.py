@@ -658,17 +658,14 @@ class _Run:
         found: list[dict[str, Any]] = []
         quality: list[dict[str, Any]] = []
         rows: dict[str, Images] = {}
+        scarce: list[str] = []
         for name, wanted in self.conditions:
             self._stop()
             tell = self.meter.start(self._step(f"samples, {_said(name, wanted)}"))
             real = self.faces.labels[:, self.names.index(name)] == int(wanted)
             compare = self.config.wants("distances") and bool(self.extractors)
             if compare and real.sum() < FEWEST:
-                self._lack(
-                    f"distance of samples of p(z|{_said(name, wanted)})",
-                    f"only {int(real.sum())} pictures of the split have {_said(name, wanted)}, and {FEWEST} "
-                    "are needed to compare with; use more data",
-                )
+                scarce.append(f"{_said(name, wanted)} ({int(real.sum())})")
                 compare = False
             try:
                 codes = self._draw({name: wanted}, max(self.sampled, int(real.sum()) if compare else 0))
@@ -713,6 +710,12 @@ class _Run:
                 _, _, pool = self._real()
                 pooled = self.labels[pool][:, self.names.index(name)] == int(wanted)
                 found += self._compare(f"samples of p(z|{_said(name, wanted)})", made, real, pooled)
+        if scarce:
+            self._lack(
+                "distances of samples of p(z|y)",
+                f"too few pictures of the split to compare with, {FEWEST} being needed, have "
+                f"{', '.join(scarce)}; use more data",
+            )
         return found, quality, rows
 
     # -- edits ----------------------------------------------------------------------------
