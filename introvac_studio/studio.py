@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 import trainer
 from introvac_studio import exports, resources, theme
 from introvac_studio.directions import Directions
+from introvac_studio.evaluations import Evaluations
 from introvac_studio.export_dialog import ExportDialog
 from introvac_studio.main_window import Command, Dock, MainWindow
 from introvac_studio.messages import (
@@ -101,12 +102,14 @@ class Studio(QObject):
         self.generate = GeneratePanel(self.state)
         self.generate.device = device
         self.runs = Runs(self.settings, self)
+        self.evaluations = Evaluations(self.state, self.settings, device, self)
         self.directions = Directions(self.state, self.settings, self.window, self)
         self._model_wanted = 0
         self._faces_wanted: FacesWanted | None = None
         self._carried: Edit | None = None  # to be put on the face that is encoded again by another model
         self.path_dialog: PathDialog | None = None
         self._down = self._closing = False
+        self._statuses = {"run": "", "evaluation": ""}
         self._build_window()
         self._connect()
         for thread in (self.inference, self.faces_thread):
@@ -134,6 +137,7 @@ class Studio(QObject):
                 Dock("diagnostics", "Diagnostics", self.generate.diagnostics, width=396, beside="generate"),
             ),
         )
+        window.add_workspace("evaluate", "Evaluate", self.evaluations.docks())
         window.add_commands(self._commands())
         window.restore()
 
@@ -148,6 +152,9 @@ class Studio(QObject):
             Command("&File", "Save face…", "Ctrl+S", self.save_face),
             Command("&File", "Export grid…", "Ctrl+E", self.export_grid),
             Command("&File", "", "", lambda: None),
+            Command("&File", "Evaluate the model", "Ctrl+M", self.evaluate_model),
+            Command("&File", "Open results of an evaluation…", "Ctrl+Shift+M", self.choose_results),
+            Command("&File", "", "", lambda: None),
             Command("&File", "Quit", "Ctrl+Q", self.window.close),
             Command("&Edit", "Undo", "Ctrl+Z", undo.undo),
             Command("&Edit", "Redo", "Ctrl+Shift+Z", undo.redo),
@@ -161,6 +168,7 @@ class Studio(QObject):
             Command("&View", "Edit", "Ctrl+1", lambda: self.window.show_workspace("edit")),
             Command("&View", "Train", "Ctrl+2", lambda: self.window.show_workspace("train")),
             Command("&View", "Generate", "Ctrl+3", lambda: self.window.show_workspace("generate")),
+            Command("&View", "Evaluate", "Ctrl+4", lambda: self.window.show_workspace("evaluate")),
             Command("&View", "", "", lambda: None),
             Command("&View", "Reset layout", "", self.window.reset_layout),
             Command("&Help", "Shortcuts", "F1", self.show_shortcuts),
@@ -226,8 +234,10 @@ class Studio(QObject):
         runs = self.runs
         runs.openModelRequested.connect(self._on_snapshot)
         runs.dockWanted.connect(self._on_dock_wanted)
-        runs.statusChanged.connect(self.window.set_run_status)
-        runs.idle.connect(self._on_runs_idle)
+        runs.statusChanged.connect(self._on_run_status)
+        runs.idle.connect(self._on_idle)
+        self.evaluations.statusChanged.connect(self._on_evaluation_status)
+        self.evaluations.idle.connect(self._on_idle)
         data_dock = self.window.workspaces["train"].docks["data"]
         data_dock.visibilityChanged.connect(runs.on_data_shown)
         self.window.closing.connect(self._on_closing)
@@ -262,6 +272,7 @@ class Studio(QObject):
         self._down = True
         self.window.remember()
         self.runs.shut_down()
+        self.evaluations.shut_down()
         self.sampling.close()
         self.refining.close()
         self.diagnostics.close()
@@ -271,31 +282,68 @@ class Studio(QObject):
 
     @Slot()
     def _on_closing(self) -> None:
-        if self.runs.running and not self._closing and not self._may_stop_training():
+        if self.busy and not self._closing and not self._may_stop():
             return
-        if self.runs.running:  # it may have ended while the question was open
+        if self.busy:  # it may have ended while the question was open
             self._closing = True
-            self.window.show_progress("stopping the training, writing a checkpoint…", 0, 0)
+            self.window.show_progress("stopping what runs…", 0, 0)
             self.runs.stop()
+            self.evaluations.stop()
             return
         self._leave()
 
-    def _may_stop_training(self) -> bool:
-        """Ask before a run is stopped; it can be resumed."""
+    @property
+    def busy(self) -> bool:
+        """Whether a child trains or evaluates."""
+        return self.runs.running or self.evaluations.running
+
+    def _may_stop(self) -> bool:
+        """Ask before a run is stopped, which can be resumed, or an evaluation, which cannot."""
+        texts = []
+        if self.runs.running:
+            texts.append(
+                "A training run is going on. A checkpoint is written, and the run can be resumed later from "
+                "the Train page."
+            )
+        if self.evaluations.running:
+            texts.append("An evaluation is going on. It cannot be resumed, only started again.")
         answer = QMessageBox.question(
             self.window,
-            "Training is running",
-            "A training run is going on. Stop it and quit? A checkpoint is written, and the run can be "
-            "resumed later from the Train page.",
+            "Something is running",
+            " ".join([*texts, "Stop and quit?"]),
             QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
             QMessageBox.StandardButton.Cancel,
         )
         return answer == QMessageBox.StandardButton.Yes
 
     @Slot()
-    def _on_runs_idle(self) -> None:
-        if self._closing:
+    def _on_idle(self) -> None:
+        if self._closing and not self.busy:
             self._leave()
+
+    @Slot(str)
+    def _on_run_status(self, text: str) -> None:
+        self._tell_status(run=text)
+
+    @Slot(str)
+    def _on_evaluation_status(self, text: str) -> None:
+        self._tell_status(evaluation=text)
+
+    def _tell_status(self, **texts: str) -> None:
+        """What runs and evaluations are doing, beside each other."""
+        self._statuses |= texts
+        self.window.set_run_status("   ·   ".join(text for text in self._statuses.values() if text))
+
+    @Slot()
+    def evaluate_model(self) -> None:
+        """Go to the Evaluate page and press its button."""
+        self.window.show_workspace("evaluate")
+        self.evaluations.panel.ask()
+
+    @Slot()
+    def choose_results(self) -> None:
+        self.window.show_workspace("evaluate")
+        self.evaluations.choose_results()
 
     def _leave(self) -> None:
         self.shut_down()

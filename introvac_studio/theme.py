@@ -117,6 +117,7 @@ def stylesheet(p: Palette) -> str:
     QLabel#empty {{ color: {p.muted}; font-size: 14px; }}
     QFrame#banner {{ background: {p.raised}; border: 1px solid {p.bad}; border-radius: 6px; }}
     QFrame#popover {{ background: {p.panel}; border: 1px solid {p.border}; border-radius: 6px; }}
+    QFrame#card {{ background: {p.raised}; border: 1px solid {p.border}; border-radius: 6px; }}
     QLabel#warning {{ color: {p.warn}; }}
     QPushButton {{ background: {p.raised}; color: {p.text}; border: 1px solid {p.border};
         border-radius: 5px; padding: 5px 12px; min-height: 18px; }}

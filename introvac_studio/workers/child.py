@@ -233,9 +233,10 @@ class ChildThread(QThread):
 
     def _verdict(self, code: int, outcome: _Outcome) -> Ended:
         details, task = "\n".join(self._tail), self.task
-        if outcome.finished and code == 0:
-            reason: Reason = "completed" if outcome.finished == "completed" else "stopped"
-            return Ended(reason, "", code, outcome.made, details)
+        if outcome.finished == "completed" and code == 0:
+            return Ended("completed", "", code, outcome.made, details)
+        if outcome.finished == "stopped" and code in (0, 1):  # 1 where nothing could be kept
+            return Ended("stopped", "", code, outcome.made, details)
         if self._we_killed:
             text = f"{task.title} did not stop in time and was ended. {task.after_kill}"
             return Ended("killed", text, code, outcome.made, details)
@@ -261,6 +262,8 @@ class _Outcome:
     def hear(self, event: events.Event) -> None:
         if isinstance(event, events.Finished):
             self.finished = event.reason
+        elif isinstance(event, events.Evaluated):
+            self.finished, self.made = "completed", Path(event.out)
         elif isinstance(event, events.Failed):
             self.failed = event.text
         if isinstance(event, events.CheckpointSaved | events.Finished) and event.model:

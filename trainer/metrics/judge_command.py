@@ -3,32 +3,64 @@
 from __future__ import annotations
 
 import logging
+import sys
+import threading
+import time
 from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from trainer import files
+from trainer import events, files
 from trainer.commands import names, progress_bar
+from trainer.control import Control, heed_signals, listen
 from trainer.data.cache import open_data
 from trainer.data.select import select
+from trainer.errors import Cancelled, IntroVACError, RunError
 
 log = logging.getLogger("trainer")
 
 
+_PAUSE = 0.2  # seconds between two events of progress
+
+
 def judge(args: Namespace) -> None:
+    control = Control()
+    heed_signals(control)
+    if args.events:
+        threading.Thread(target=listen, args=(control, sys.stdin), daemon=True).start()
+
+    def say(event: events.Event) -> None:
+        if args.events:
+            events.say(event)
+
+    try:
+        _judge(args, lambda: control.stopping)
+    except Cancelled:
+        say(events.Finished(reason="stopped", model=""))
+        raise RunError("stopped; nothing was written") from None
+    except (IntroVACError, OSError) as error:
+        say(events.Failed(text=str(error)))
+        raise
+    say(events.Finished(reason="completed", model=str(args.out)))
+
+
+def _judge(args: Namespace, cancelled: Callable[[], bool]) -> None:
     from trainer import device
     from trainer.metrics import judge as judges
 
+    told = _progress_lines if args.events else progress_bar
     out = Path(args.out)
     files.check_target(out)
     training = judges.JudgeTraining(epochs=args.epochs, max_images=args.max_images, seed=args.seed)
     where = device.resolve(args.device)
-    with progress_bar("preparing", "image") as update:
-        cache = open_data(args.data, args.image_size, args.crop, progress=update)
+    with told("preparing", "image") as update:
+        cache = open_data(args.data, args.image_size, args.crop, progress=update, cancelled=cancelled)
     selection = select(cache, names(args.attributes), args.derive)
     if selection.splits.note:
         log.info("%s", selection.splits.note)
-    with progress_bar("training the judge", "step") as update:
-        found = judges.train(selection, training, device=where, progress=update)
+    with told("training the judge", "step") as update:
+        found = judges.train(selection, training, device=where, progress=update, cancelled=cancelled)
     judges.save(out, found)
     card = found.card
     log.info(
@@ -39,6 +71,23 @@ def judge(args: Namespace) -> None:
         shares = (_percent(s) for s in (one.right, one.on_yes, one.on_no, one.blurred))
         log.info("%s: %s (yes %s, no %s), blurred %s", one.name, *shares)
     log.info("%s", out)
+
+
+@contextmanager
+def _progress_lines(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Progress as events on stdout."""
+    began = time.monotonic()
+    said = 0.0
+
+    def update(done: int, total: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said >= _PAUSE or done == total:
+            said = now
+            left = (now - began) / done * (total - done) if done else None
+            events.say(events.Progress(what=what, done=done, total=total, seconds_left=left))
+
+    yield update
 
 
 def _percent(share: float | None) -> str:

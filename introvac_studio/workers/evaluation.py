@@ -1,0 +1,22 @@
+"""An evaluation, or the training of a judge for it, in a child process; see `child`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QObject
+
+from introvac_studio.workers.child import ChildThread, Task
+
+EVALUATION = Task("evaluate", "The evaluation", "Nothing was written; start it again.")
+JUDGE = Task("judge", "The judge’s training", "No judge was written; start it again.")
+
+
+def evaluation(arguments: Sequence[str], parent: QObject | None = None) -> ChildThread:
+    """With flags of `python -m trainer evaluate`; call `start()` when its signals are connected."""
+    return ChildThread(EVALUATION, arguments, parent=parent)
+
+
+def judge_training(arguments: Sequence[str], parent: QObject | None = None) -> ChildThread:
+    """With flags of `python -m trainer judge`; call `start()` when its signals are connected."""
+    return ChildThread(JUDGE, arguments, parent=parent)
