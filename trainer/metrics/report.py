@@ -194,7 +194,8 @@ def _distances(models: Sequence[Model]) -> list[Html]:
         parts.append(
             page.paragraph(
                 "Smaller is nearer. The floor is real against real: what the distance comes to when "
-                "nothing is wrong, at the same number of pictures where there are enough. Samples of a "
+                "nothing is wrong, at the same number of pictures where there are enough; reconstructions "
+                "are of the very faces that they are compared with, and may lie below it. Samples of a "
                 "label are compared with real pictures of that label."
             )
         )
