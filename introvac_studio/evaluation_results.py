@@ -86,7 +86,7 @@ class Note:
     why: str
 
 
-AMOUNTS = ("chosen deltas", "equal success")
+AMOUNTS = ("chosen", "equal success")  # how far edits go
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,8 @@ def _results(path: Path, body: dict[str, Any]) -> Results:
         distances=tables.distances(parts),
         samples=tables.samples(parts),
         edits={
-            "chosen deltas": tables.edits(parts, tables.edits_of),
-            "equal success": tables.edits(parts, tables.equal_of),
+            AMOUNTS[0]: tables.edits(parts, tables.edits_of),
+            AMOUNTS[1]: tables.edits(parts, tables.equal_of),
         },
         reading=tables.reading(parts),
         notes=_notes(body, parts),
@@ -229,8 +229,8 @@ def _model(folder: Path, part: Mapping[str, Any]) -> Model:
         facts=", ".join(facts),
         sha256=str(part.get("sha256", "")),
         heats={
-            "chosen deltas": _heat(part.get("leakage"), part.get("edits") or ()),
-            "equal success": _heat(equal.get("leakage"), equal.get("edits") or ()) if equal else None,
+            AMOUNTS[0]: _heat(part.get("leakage"), part.get("edits") or ()),
+            AMOUNTS[1]: _heat(equal.get("leakage"), equal.get("edits") or ()) if equal else None,
         },
         curves=tuple(_curve(one) for one in reading.get("attributes", ())),
         latent=_latent(reading.get("latent")),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShowEvent
+from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -32,6 +32,7 @@ from introvac_studio.widgets.texts import Banner
 
 LAYOUT_VERSION = 2
 LEFT = Qt.DockWidgetArea.LeftDockWidgetArea
+_ROOMY = 1200  # width from which the program's name stands in the top row
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ class MainWindow(QMainWindow):
         self._menus = QMenuBar()
         self.model_box = QComboBox()
         self.model_box.setAccessibleName("open model")
-        self.model_box.setMinimumWidth(240)
+        self.model_box.setMinimumWidth(150)
         self.model_box.setToolTip("The model that edits, latent view and generation use")
         self.device = QLabel("")
         self.device.setObjectName("muted")
@@ -200,9 +201,9 @@ class MainWindow(QMainWindow):
         row = QHBoxLayout(bar)
         row.setContentsMargins(0, 4, 0, 4)
         row.setSpacing(theme.GRID)
-        brand = QLabel("IntroVAC Studio")
-        brand.setObjectName("brand")
-        row.addWidget(brand)
+        self._brand = QLabel("IntroVAC Studio")
+        self._brand.setObjectName("brand")
+        row.addWidget(self._brand)
         if sys.platform == "darwin":
             self.setMenuBar(self._menus)
         else:
@@ -346,6 +347,10 @@ class MainWindow(QMainWindow):
         """Let the window go."""
         self._may_close = True
         self.close()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._brand.setVisible(self.width() >= _ROOMY)  # menus and workspaces come first
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if not self._may_close:

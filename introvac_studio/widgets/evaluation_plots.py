@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from introvac_studio import theme
 from introvac_studio.evaluation_results import Curve, Latent, Model
@@ -26,6 +26,7 @@ class _Titled(QWidget):
         super().__init__()
         self.title, self.legend, self.said = heading(title), muted(wrap=True), muted(wrap=True)
         self.title.setToolTip(tip)
+        self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.said.setFont(tabular(self.said.font()))
         self.plot = _Plot(name, 150)
@@ -63,7 +64,7 @@ class CalibrationPlot(_Titled):
         tip = (
             "Faces in bins of the stated probability: how often the label holds in each. On the line is best."
         )
-        super().__init__("Calibration: how often yes holds, by the stated probability", "calibration", tip)
+        super().__init__("Calibration: yes holds, by stated probability", "calibration", tip)
         self._curves: tuple[tuple[Curve, ...], ...] = ()
         self.restyle()
 
@@ -109,9 +110,7 @@ class LatentPlot(_Titled):
 
     def __init__(self) -> None:
         tip = "Mean KL of q(z|x) from the prior by dimension, in nats: near 0, one says nothing of a face."
-        super().__init__(
-            "What each dimension of the code holds: KL in nats, largest first", "KL by dimension", tip
-        )
+        super().__init__("KL of each dimension in nats, largest first", "KL by dimension", tip)
         self._found: tuple[tuple[str, Latent], ...] = ()
         self.restyle()
 

@@ -33,7 +33,7 @@ from introvac_studio.widgets.heat_map import HeatMap
 from introvac_studio.widgets.metric_table import MetricTable, model_colour
 from introvac_studio.widgets.picture_browser import PictureBrowser
 from introvac_studio.widgets.segmented import Segmented
-from introvac_studio.widgets.texts import Line, heading, muted, tabular
+from introvac_studio.widgets.texts import Line, muted, tabular
 
 PAGES = ("Distances", "Samples", "Edits", "Leakage", "Reading", "Pictures", "Notes")
 _HOW = "Choose a number to see how it was measured."
@@ -43,6 +43,7 @@ def _scrolled(widget: QWidget) -> QScrollArea:
     area = QScrollArea()
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     area.setWidget(widget)
     return area
 
@@ -59,8 +60,9 @@ class CardView(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, theme.GRID, 12, theme.GRID)
         layout.setSpacing(2)
-        title = heading(card.title)
-        title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        title = Line()
+        title.setObjectName("heading")
+        title.say(card.title)
         layout.addWidget(title)
         self.values: list[QLabel] = []
         told = []
@@ -154,7 +156,7 @@ class EvaluationView(QWidget):
         self._stack = QStackedLayout(self)
         self._stack.setContentsMargins(0, 0, 0, 0)
         self._stack.addWidget(blank)
-        self._stack.addWidget(self._content)
+        self._stack.addWidget(_scrolled(self._content))  # in low windows all of it scrolls
         self.open_empty.clicked.connect(self.openRequested)
 
     def _build(self, content: QWidget) -> None:
