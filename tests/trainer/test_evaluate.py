@@ -137,6 +137,7 @@ def test_that_all_parts_are_there(
         assert (out / picture["file"]).read_bytes().startswith(b"\x89PNG")
     names = {picture["name"] for picture in model["pictures"]}
     assert {"reconstructions", "edits-eyeglasses", "prior-samples", "conditional-samples"} <= names
+    assert ("failures" in names) == any(e["judged"]["mean"] < 1 for e in model["edits"])
     html = (out / "report.html").read_text("utf-8")
     assert html.count("data:image/png") == len(model["pictures"]) and "http" not in html.replace(
         "http-equiv", ""

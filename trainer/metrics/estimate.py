@@ -1,4 +1,8 @@
-"""Means with bootstrap intervals over faces. NumPy only."""
+"""Means with bootstrap intervals over faces. NumPy only.
+
+Percentiles of resampled means, which keep shares within 0 and 1. Resampling itself makes a distance between
+sets larger, so that its percentiles lie beside it: `trainer.metrics.intervals` takes their spread alone.
+"""
 
 from __future__ import annotations
 

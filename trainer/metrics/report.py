@@ -478,8 +478,10 @@ def _code(models: Sequence[Model]) -> list[Html]:
         order = sorted(range(len(used)), key=lambda i: -use["kl"][i])
         words = (
             f"{model['name']}: {digits(use['total'])} nats in all; {use['active']} of {len(used)} dimensions "
-            f"are in use (variance of the mean above {use['threshold']:g}), the others are pale."
+            f"are in use (variance of the mean above {use['threshold']:g})."
         )
+        if not all(used):
+            words += " The others are pale."
         plot = page.bars(
             [use["kl"][i] for i in order], [used[i] for i in order],
             "KL of each dimension", "dimensions, by their KL", "KL, nats",
