@@ -218,3 +218,23 @@ def test_that_a_true_change_is_set_aside_in_the_heat_table() -> None:
 )
 def test_how_numbers_read(value: float, shown: str) -> None:
     assert page.digits(value) == shown
+
+
+def test_that_unanimity_of_few_faces_is_not_taken_for_certainty() -> None:
+    sure, lower = (
+        {"mean": 1.0, "low": 1.0, "high": 1.0, "n": 12},
+        {"mean": 0.8, "low": 0.7, "high": 0.9, "n": 12},
+    )
+    assert page.better([sure, lower], lower=False) is None
+    assert page.better([sure | {"n": 1000}, lower], lower=False) == 0
+    assert page.better([lower, sure | {"n": 1000}], lower=True) == 0
+    assert page.better([sure, None], lower=False) is None
+
+
+def test_that_means_of_two_models_are_over_what_both_know() -> None:
+    second = model("b", judged=0.5)
+    second["edits"].append(edit(1.0) | {"wanted": False})
+    second["attributes"] = ["Hat", "Beard"]
+    seen = Page(report.render(metrics(model("a", judged=0.9), second), {})).text
+    glance = seen[seen.index("Edits that the judge") :]
+    assert glance.split("\n")[1:3] == ["90.0 %", "50.0 %"] and "both models know" in seen

@@ -131,8 +131,15 @@ def _glance(models: Sequence[Model]) -> Html:
 
         return of
 
+    ways = set.intersection(*({_way(edit) for edit in model["edits"]} for model in models))
+    named = set.intersection(*(set(_accuracies(model)) for model in models))
+    unlike = len({tuple(model["attributes"]) for model in models}) > 1
+
     def edited(key: str) -> Callable[[Model], Number | None]:
-        return lambda model: _mean([edit[key]["mean"] for edit in model["edits"]])
+        return lambda model: _mean([edit[key]["mean"] for edit in model["edits"] if _way(edit) in ways])
+
+    def right(model: Model) -> Number | None:
+        return _mean([share for name, share in _accuracies(model).items() if name in named])
 
     comparable = len(models) < 2 or not _differences(models)
     lower: bool | None = True if comparable else None
@@ -148,17 +155,20 @@ def _glance(models: Sequence[Model]) -> Html:
             ("The same, read by the model itself", edited("reencoded"), True, False),
             ("Other labels that an edit changes", leak(""), True, True),
             ("The same at equal success", leak("at_equal_success"), True, True),
-            ("Labels read right", lambda m: _mean(_accuracies(m)), True, False),
+            ("Labels read right", right, True, False),
             ("KL of the code, nats", latent("total"), False, None),
             ("Dimensions in use", latent("active"), False, None),
             ("Parameters", lambda m: _plain(m["parameters"]), False, None),
         ],
-        "Means over attributes and ways carry no interval.",
+        "Means over attributes and ways carry no interval."
+        + (" They are over what both models know, other labels aside." if unlike else ""),
     )  # fmt: skip
 
 
-def _accuracies(model: Model) -> list[float]:
-    return [one["accuracy"]["mean"] for one in model["reading"]["attributes"]] if model["reading"] else []
+def _accuracies(model: Model) -> dict[str, float]:
+    """The share of right labels by attribute."""
+    scores = model["reading"]["attributes"] if model["reading"] else []
+    return {one["name"]: one["accuracy"]["mean"] for one in scores}
 
 
 def _score(model: Model, key: str) -> Number | None:
