@@ -31,6 +31,7 @@ class Figure:
         share: whether it is a share, shown in per cent.
         notes: (what, text) on how it was measured.
         warning: why it misleads, or "".
+        n: faces that it is the mean of, or 0.
     """
 
     value: float
@@ -39,6 +40,19 @@ class Figure:
     share: bool = False
     notes: tuple[tuple[str, str], ...] = ()
     warning: str = ""
+    n: int = 0
+
+    @property
+    def reach(self) -> tuple[float, float] | None:
+        """The interval that a comparison takes.
+
+        Where all n faces agree, theirs has no width: 3 / n is taken on either side, the 95 % bound of what
+        was never seen in n ("rule of three").
+        """
+        if self.low is None or self.high is None:
+            return None
+        extra = 3 / self.n if self.n and self.low == self.high else 0.0
+        return self.low - extra, self.high + extra
 
     @property
     def text(self) -> str:
@@ -69,11 +83,12 @@ class Cell:
             return None
         a, b = self.figures
         assert a is not None and b is not None
-        if a.low is None or a.high is None or b.low is None or b.high is None:
+        first, second = a.reach, b.reach
+        if first is None or second is None:
             return None
-        if a.high < b.low:
+        if first[1] < second[0]:
             return 0 if self.better == "low" else 1
-        if b.high < a.low:
+        if second[1] < first[0]:
             return 1 if self.better == "low" else 0
         return None
 
@@ -145,7 +160,8 @@ def _figure(one: Part | None, share: bool = False) -> Figure | None:
     if not one:
         return None
     notes = (("faces", f"{int(one['n']):,}"), ("interval", "95 %, bootstrap over faces"))
-    return Figure(float(one["mean"]), float(one["low"]), float(one["high"]), share, notes)
+    low, high = float(one["low"]), float(one["high"])
+    return Figure(float(one["mean"]), low, high, share, notes, n=int(one["n"]))
 
 
 def _joined(found: Sequence[Mapping[Any, Any]]) -> tuple[Any, ...]:
@@ -411,8 +427,9 @@ def _mean(values: Sequence[float]) -> float:
 def _edit_card(parts: Sequence[Part]) -> Card | None:
     found: list[_Headline] = []
     judged = any(e["judged"] for part in parts for e in edits_of(part))
+    shared = set.intersection(*({edit_name(edit) for edit in edits_of(part)} for part in parts))
     for part in parts:
-        edits = edits_of(part)
+        edits = [edit for edit in edits_of(part) if edit_name(edit) in shared]
         right = [float(e["reencoded"]["mean"]) for e in edits if e["reencoded"]]
         seen = [float(e["judged"]["mean"]) for e in edits if e["judged"]]
         again = f"re-encoded {number(_mean(right), True)}" if right else ""
@@ -424,7 +441,7 @@ def _edit_card(parts: Sequence[Part]) -> Card | None:
             found.append((Figure(_mean(seen), share=True) if seen else None, (again, weakest)))
         else:
             found.append((Figure(_mean(right), share=True) if right else None, ("by its own reading", "")))
-    tip = "Share of edits that the independent judge finds done, over all attributes and both ways"
+    tip = "Share of edits that the independent judge finds done, over attributes (of both models) and ways"
     plain = "Share of edits that the model itself finds done; a judge would say it independently"
     return _card("Edit success" if judged else "Edits re-encoded", tip if judged else plain, found, "high")
 
@@ -442,18 +459,17 @@ def _leak_card(parts: Sequence[Part]) -> Card | None:
 
 def _accuracy_card(parts: Sequence[Part]) -> Card | None:
     found: list[_Headline] = []
-    for part in parts:
-        every = [
-            (float(a["accuracy"]["mean"]), str(a["name"]))
-            for a in (part.get("reading") or {}).get("attributes", ())
-        ]
+    readings = [(part.get("reading") or {}).get("attributes", ()) for part in parts]
+    shared = set.intersection(*({str(one["name"]) for one in reading} for reading in readings))
+    for reading in readings:
+        every = [(float(a["accuracy"]["mean"]), str(a["name"])) for a in reading if a["name"] in shared]
         if not every:
             found.append((None, ("", "")))
             continue
         least, name = min(every)
         figure = Figure(_mean([value for value, _ in every]), share=True)
         found.append((figure, (f"least {name} {number(least, True)}" if len(every) > 1 else name, "")))
-    tip = "Share of faces whose labels the model’s classifier reads rightly, over all attributes"
+    tip = "Share of faces whose labels the model’s classifier reads rightly, over attributes (of both models)"
     return _card("Classifier accuracy", tip, found, "high")
 
 

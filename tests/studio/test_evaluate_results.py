@@ -73,6 +73,25 @@ def test_that_a_model_is_better_only_where_intervals_part(
     assert Cell((Figure(*a), Figure(*b)), better).best == best
 
 
+def test_that_few_faces_that_agree_prove_nothing() -> None:
+    """All of 40 faces against 36 of 40: the rule of three reaches down to 92.5 %."""
+    whole = Figure(1.0, 1.0, 1.0, True, n=40)
+    assert Cell((whole, Figure(0.9, 0.85, 0.95, True, n=40)), "high").best is None
+    assert Cell((whole, Figure(0.8, 0.7, 0.9, True, n=40)), "high").best == 0
+
+
+def test_that_headlines_are_over_what_both_models_know(tmp_path: Path) -> None:
+    less = model("b", judged=0.8)
+    less["edits"] = less["edits"][:2]
+    more = model("a")
+    more["edits"][3]["judged"]["mean"] = 0.1
+    less["reading"]["attributes"] = []
+    results = load(write(tmp_path / "two", body([more, less])))
+    cards = {card.title: card for card in results.cards}
+    assert [figure and figure.value for figure in cards["Edit success"].cell.figures] == [0.9, 0.8]
+    assert "Classifier accuracy" not in cards
+
+
 def test_that_two_models_share_rows_and_the_better_is_marked(two: Path) -> None:
     results = load(two)
     assert results.labels == ("A · a", "B · b")
