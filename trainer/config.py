@@ -145,6 +145,11 @@ class GameConfig:
         high=1,
         advanced=True,
     )
+    read_draws: bool = _setting(
+        False,
+        "generated codes from the prior must show what the classifier reads off them, too",
+        advanced=True,
+    )
     beta_code: float = _setting(
         0.0,
         "weight, within the decoder's side, of finding generated codes again in their pictures",

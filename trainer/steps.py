@@ -214,8 +214,9 @@ def introvac_step(
 
     With `game.mirror_share` the first of the generated codes are training codes mirrored at one hyperplane
     (`mirrored`), and the decoder also minimises the cross entropy of their pictures against the labels
-    with that one switched. With `game.beta_code` it also minimises so many times the distance of
-    generated codes from what the encoder reads off their pictures. Neither costs a pass.
+    with that one switched; with `game.read_draws` also that of the draws' pictures against C_class(z_g). With
+    `game.beta_code` it minimises so many times the distance of generated codes from what the encoder
+    reads off their pictures. None of it costs a pass.
 
     Args:
         x, labels, noise, reduce: as in `vac_step`.
@@ -234,6 +235,10 @@ def introvac_step(
     vac = _vac_forward(model, x, labels, noise, config, precision)
     count = round(game.mirror_share * len(x))
     turned, wanted = mirrored(model, vac.z_leaf.detach()[:count], labels[:count])
+    if game.read_draws:
+        with torch.no_grad():
+            read = model.classifier(z_g[count:])[:, :-1].sigmoid()
+        wanted = torch.cat([wanted.to(read.dtype), read])
     z_g = torch.cat([turned, z_g[count:]])
     with precision.cast():
         generated = model.decoder(z_g)
@@ -248,8 +253,8 @@ def introvac_step(
     def decoder_loss(logits_r: Tensor, logits_g: Tensor, seen: Tensor) -> Tensor:
         loss = losses.attribute_bce(logits_r[:, :-1], labels, config.bce_reduction)
         loss = loss + losses.real_loss(logits_r[:, -1]) + losses.real_loss(logits_g[:, -1])
-        if count:
-            loss = loss + losses.attribute_bce(logits_g[:count, :-1], wanted, config.bce_reduction)
+        if len(wanted):
+            loss = loss + losses.attribute_bce(logits_g[: len(wanted), :-1], wanted, config.bce_reduction)
         if game.beta_code:
             loss = loss + game.beta_code * losses.latent_regression(seen, z_g)
         return loss

@@ -68,6 +68,8 @@ def oracle(model: IntroVAC, x, y, eps, z_g, loss, game: GameConfig, rate: float)
         offset = 0.0 if b is None else float((b[k] / w.norm()).detach())
         z_g[i] = (z_r[i] - 2 * (z_r[i] @ unit + offset) * unit).detach()
         wanted.append([float(y[i, j] != (j == k)) for j in range(y.shape[1])])
+    if game.read_draws:
+        wanted += torch.sigmoid(model.classifier(z_g[len(wanted) :]))[:, :-1].tolist()
     if game.enabled:
         x_rr, x_g = model.decoder(z_r.detach()).detach(), model.decoder(z_g).detach()
         fakes = [torch.sigmoid(model.classifier(model.encoder(f)[0])[:, -1]) for f in (x_rr, x_g)]
@@ -92,7 +94,7 @@ def oracle(model: IntroVAC, x, y, eps, z_g, loss, game: GameConfig, rate: float)
     return list(ec_grads), dec_grads
 
 
-EXTRAS = {"edge_weight": 0.5, "fake_on_real": 0.3, "mirror_share": 0.5, "beta_code": 2.0}
+EXTRAS = {"edge_weight": 0.5, "fake_on_real": 0.3, "mirror_share": 0.5, "read_draws": True, "beta_code": 2.0}
 
 
 @pytest.mark.parametrize("extras", [{}, EXTRAS], ids=["preset", "extras"])
