@@ -36,7 +36,7 @@ class JudgeDialog(QDialog):
         about = QLabel(
             "A judge is a small network that learns attributes from real faces alone. It shares nothing with "
             "the model, so it can say what an edit did without the model grading itself. On avatars of 64 px "
-            "this takes about a minute; later evaluations use the same judge."
+            "this takes a minute or two; later evaluations use the same judge."
         )
         about.setWordWrap(True)
         self.attributes = QLineEdit(", ".join(suggested.attributes))

@@ -127,7 +127,7 @@ class EvaluatePanel(QWidget):
         self.about, self.judge_about = muted(wrap=True), muted(wrap=True)
         self.train_judge = QPushButton("Train a judge…")
         self.train_judge.setToolTip(
-            "Teach an independent network the attributes of real faces; about a minute"
+            "Teach an independent network the attributes of real faces, in a minute or two"
         )
         self.count = QSpinBox()
         self.count.setRange(20, 1_000_000)
@@ -506,7 +506,7 @@ class EvaluatePanel(QWidget):
         self.about.setVisible(model is not None)
         judge = self.judge.currentData()
         if judge == _TRAIN:
-            text = "No judge of such faces yet: one is trained first, which takes about a minute at 64 px."
+            text = "No judge of such faces yet: one is trained first, which takes a minute or two at 64 px."
         elif judge == _NONE:
             text = "Without a judge, the model grades its own edits, and leakage is not measured."
         else:
