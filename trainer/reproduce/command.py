@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import platform
-import signal
 import time
 from argparse import Namespace
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from trainer import __version__, device, files
 from trainer.commands import names, pairs
-from trainer.control import Control
+from trainer.control import Control, heed_signals
 from trainer.errors import Cancelled, ConfigError
+from trainer.metrics.evaluate_command import model_file
 from trainer.metrics.features import NAMES as FEATURES
 from trainer.reproduce import items, models, page, record, training
 from trainer.reproduce.desk import Desk
@@ -43,7 +41,8 @@ def reproduce(args: Namespace) -> None:
     record.check_out(out)
     control = Control()
     busy = f"{out}: another process is making this page"
-    with files.held(out / _LOCK, busy), _heeded(control):
+    heed_signals(control)
+    with files.held(out / _LOCK, busy):
         try:
             _Work(settings, configs, control).all(wanted, args.again)
         except Cancelled:
@@ -94,8 +93,7 @@ def _taken(folder: str | None, texts: list[str]) -> dict[str, Path]:
     for name, text in pairs(texts, "--take"):
         if name not in MODELS:
             raise ConfigError(f"--take {name}: choose one of {', '.join(MODELS)}")
-        path = Path(text)
-        found[name] = path / MODEL_FILE if path.is_dir() else path
+        found[name] = model_file(text)
     return found
 
 
@@ -112,21 +110,6 @@ def _configurations(settings: Settings, wanted: tuple[str, ...]) -> dict[str, An
             found[name] = models.configuration(MODELS[name], settings)
             models.check_same(settings.out / "runs" / name, found[name])
     return found
-
-
-@contextlib.contextmanager
-def _heeded(control: Control) -> Iterator[None]:
-    """SIGINT and SIGTERM ask to stop, as long as this lasts."""
-    before = {}
-    for name in ("SIGINT", "SIGTERM"):
-        if hasattr(signal, name):
-            number = getattr(signal, name)
-            before[number] = signal.signal(number, lambda *_: control.stop())
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Work:
@@ -232,4 +215,4 @@ class _Work:
             "missing": [name for name in ITEMS if name not in {body["name"] for body in found}],
         }
         record.write_results(out, results)
-        files.write_text(out / record.PAGE, page.page(results, out))
+        files.write_text(out / record.PAGE, page.render(results, out))

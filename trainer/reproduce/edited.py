@@ -118,7 +118,7 @@ def _picture(
     for title, codec in codecs.items():
         cells.append(codec.decode(codes[title]))
         labels.append(f"reconstruction,\n{title}" if several else "reconstruction")
-    plus = "+" if sign > 0 else "−"
+    plus = "+" if sign > 0 else "-"
     for edit in wanted:
         name, amount = edit.title.rsplit(" ", 1)
         for title, codec in codecs.items():

@@ -145,7 +145,7 @@ class _Canvas:
         step = 1 if self.reach <= 5 else 2
         ticks = [t for t in range(-math.floor(self.reach), math.floor(self.reach) + 1) if t % step == 0]
         for tick in ticks:
-            text = str(tick).replace("-", "−")
+            text = str(tick)
             x, y = self.at(tick, -self.reach)
             self.pen.line((x, y, x, y + 6 * _FINE), fill=ink, width=_FINE)
             self.pen.text((x, y + 10 * _FINE), text, fill=ink, font=self.font, anchor="ma")
@@ -153,9 +153,9 @@ class _Canvas:
             self.pen.line((x - 6 * _FINE, y, x, y), fill=ink, width=_FINE)
             self.pen.text((x - 10 * _FINE, y), text, fill=ink, font=self.font, anchor="rm")
         self.pen.text(
-            (self.left + self.side, self.top - 12 * _FINE), "z1 →", fill=ink, font=self.font, anchor="rs"
+            (self.left + self.side, self.top - 12 * _FINE), "z1", fill=ink, font=self.font, anchor="rs"
         )
-        self.pen.text((self.left, self.top - 12 * _FINE), "↑ z2", fill=ink, font=self.font, anchor="ls")
+        self.pen.text((self.left, self.top - 12 * _FINE), "z2", fill=ink, font=self.font, anchor="ls")
 
     def line(self, line: Line2, ink: Ink, width: int, dashed: bool) -> None:
         """The part of a hyperplane that is in the square; nothing where it passes beside it."""

@@ -37,15 +37,13 @@ def distances(desk: Desk) -> Made:
         try:
             extractor = _opened(desk, name)
         except (DataError, RunError, CheckpointError, ConfigError) as error:
-            notes.append(
-                f"Not measured with {TITLES[name]}: {error}. Then make it again: --only table1 --again."
-            )
+            notes.append(f"Not measured with {TITLES[name]}: {error}. Afterwards: --only table1 --again.")
             log.warning("%s: %s", name, error)
             continue
         for subset in settings.compare:
             found = _pair(desk, extractor, subset)
             for title, (frechet, kernel) in found.items():
-                rows.append((title, subset, *_cells(frechet), *_cells(kernel)))
+                rows += [(title, subset, *_cells(one)) for one in (frechet, kernel)]
                 numbers += [{"model": title, "subset": subset, **m.to_json()} for m in (frechet, kernel)]
                 cards[f"{title}, {subset}, {name}"] = frechet.card.to_json()
                 notes += [frechet.warning] if frechet.warning else []
@@ -54,19 +52,12 @@ def distances(desk: Desk) -> Made:
             numbers.append({"subset": subset, "features": name, "factor": factor})
             shown = "-" if factor is None else f"{factor:.2f}"
             factors.append((subset, plain.name, f"{_short(plain.value)} / {_short(ours.value)}", shown))
-    columns = (
-        "Model",
-        "Subset",
-        "Frechet distance",
-        "Real against real",
-        "Kernel distance",
-        "Real against real",
-    )
+    columns = ("Model", "Subset", "Distance", "Value", "Real against real")
     tables = [
         Table("VAC / IntroVAC", ("Data", "Distance", "VAC / IntroVAC", "Factor"), tuple(factors), words=2)
     ]
     if rows:
-        tables.insert(0, Table("Held-out faces against their reconstructions", columns, tuple(rows), words=2))
+        tables.insert(0, Table("Held-out faces against their reconstructions", columns, tuple(rows), words=3))
     return Made((), tables, list(dict.fromkeys(notes)), {"distances": numbers}, cards)
 
 
@@ -133,12 +124,7 @@ def _short(value: float) -> str:
     return f"{value:.1f}" if value >= 100 else f"{value:.3g}"
 
 
-def _cells(found: Measured) -> tuple[str, str]:
-    """A distance with its interval, and its floor."""
+def _cells(found: Measured) -> tuple[str, str, str]:
+    """A distance's name, its value with the interval, and its floor."""
     reach = "" if found.low is None or found.high is None else f" [{_short(found.low)}, {_short(found.high)}]"
-    value = (
-        f"{found.name}: {_short(found.value)}{reach}"
-        if found.kind == "frechet"
-        else _short(found.value) + reach
-    )
-    return value, "-" if found.floor is None else _short(found.floor)
+    return found.name, _short(found.value) + reach, "-" if found.floor is None else _short(found.floor)
