@@ -56,6 +56,7 @@ class Evaluations(QObject):
         self.thread_: ChildThread | None = None
         self._request: EvaluationRequest | None = None  # to be served, now or after its judge
         self._judge: JudgeRequest | None = None  # in training
+        self._out: Path | None = None  # where the child writes its results
         self._connect()
         self._on_model()
 
@@ -96,7 +97,7 @@ class Evaluations(QObject):
 
     def _evaluate(self) -> None:
         assert self._request is not None
-        self._judge = None
+        self._judge, self._out = None, self._request.out
         self._supervise(evaluation(self._request.arguments(), self), "Evaluating")
 
     def _train(self, judge: JudgeRequest) -> None:
@@ -127,8 +128,12 @@ class Evaluations(QObject):
             thread.wait()
             thread.deleteLater()
         judge, self._judge = self._judge, None
+        out, self._out = self._out, None
         if ended.reason != "completed":
             self._request = None
+            if out is not None:
+                with suppress(OSError):  # the folder of an evaluation that wrote nothing
+                    out.rmdir()
             self.panel.end("Stopped." if ended.reason == "stopped" else "")
             if ended.text:
                 self.panel.banner.tell(ended.text, ended.details)
