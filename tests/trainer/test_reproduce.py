@@ -20,6 +20,7 @@ from tests.conftest import TINY_ARGUMENTS
 from tests.trainer.refusals import error_of
 from trainer import modelfile
 from trainer.cli import main
+from trainer.reproduce import drawn
 from trainer.reproduce.items import ITEMS
 from trainer.run_files import STATE_FILE
 
@@ -58,7 +59,9 @@ def times(folder: Path, pattern: str) -> dict[str, int]:
 def made(tmp_path_factory: pytest.TempPathFactory, cache_root: Path) -> Path:
     """Everything, made once."""
     out = tmp_path_factory.mktemp("reproduced") / "page"
-    assert main(command(out)) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawn, "_MEASURED", 16)
+        assert main(command(out)) == 0
     return out
 
 
