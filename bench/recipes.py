@@ -1,0 +1,209 @@
+"""The study of recipes: train each with the same seeds on the same number of images, measure, write a table.
+
+    python bench/recipes.py --data avatars:4000 --judge judge.safetensors --out study
+
+Every run is `python -m trainer train`, then `evaluate`, each a process of its own with one thread, `--jobs` of
+them side by side. What is finished is kept: the same command goes on where it was stopped, and a recipe added
+to the table below costs only its own runs. Recipes are to be chosen on another split than the one reported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from trainer.run_files import STATE_FILE
+
+_T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's t, two-sided 95 %, by number of seeds
+_WIDTHS = {32: "32,64,128", 64: "32,64,128,256", 128: "32,64,128,256,512"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings on top of the study's base, and what they are."""
+
+    what: str
+    settings: dict[str, Any]
+
+
+_MIRROR = {"mirror_share": 0.5, "edge_weight": 1, "classifier_bias": False}
+
+RECIPES: dict[str, Recipe] = {
+    "vac": Recipe("no game", {"enabled": False}),
+    "introvac": Recipe("the paper's weights and Algorithm 1", {}),
+    "authors": Recipe(
+        "mean over logits, no bias, weight decay",
+        {"bce_reduction": "mean", "classifier_bias": False, "weight_decay": 1e-5},
+    ),
+    "bias": Recipe("no bias", {"classifier_bias": False}),
+    "ema": Recipe("averaged weights, decay 0.995", {"ema_decay": 0.995}),
+    "group": Recipe("group normalisation", {"norm": "group"}),
+    "kl": Recipe("twice the weight of KL", {"beta_reg": 6}),
+    "fake": Recipe("b_EC 1 in place of 0.01", {"beta_ec": 1}),
+    "edge": Recipe("edge_weight 1", {"edge_weight": 1}),
+    "mirror": Recipe("half of the generated codes mirrored", {"mirror_share": 0.5}),
+    "mirror-code": Recipe("the same, and beta_code 10", {"mirror_share": 0.5, "beta_code": 10}),
+    "mean": Recipe("mirror, edge 1, no bias, mean over logits", _MIRROR | {"bce_reduction": "mean"}),
+    "sum": Recipe("mirror, edge 1, no bias", _MIRROR),
+}
+
+
+def base(size: int, epochs: int) -> dict[str, Any]:
+    """What all recipes share: half of the epochs plain VAC at 1e-3, then the game at a fifth of that."""
+    return {
+        "image_size": size,
+        "channels": _WIDTHS[size],
+        "latent_dim": 64,
+        "epochs": epochs,
+        "warmup_epochs": epochs // 2,
+        "lr_milestones": epochs // 2,
+        "lr_factor": 0.2,
+        "learning_rate": 1e-3,
+        "batch_size": 32,
+        "beta_reg": 3,
+        "edit_delta": 4,
+        "valid_images": 64,
+        "threads": 1,
+    }
+
+
+def _trainer(*arguments: str, log: Path) -> bool:
+    """Run a command of the trainer; whether it ended well. What it says goes to `log`."""
+    alone = os.environ | {"OMP_NUM_THREADS": "1"}
+    with log.open("a", encoding="utf-8") as out:
+        return not subprocess.call([sys.executable, "-m", "trainer", *arguments], stderr=out, env=alone)
+
+
+def _run(name: str, seed: int, args: argparse.Namespace) -> str:
+    """Train and measure one recipe with one seed, or go on with it; what came of it."""
+    run = Path(args.out) / f"{name}-{seed}"
+    if (run / "evaluated" / "metrics.json").exists():
+        return "was there"
+    run.mkdir(parents=True, exist_ok=True)
+    log = run / "log.txt"
+    if not (run / "trained").exists():
+        settings = base(args.image_size, args.epochs) | RECIPES[name].settings
+        fresh = ["--preset", "quick", "--data", args.data, "--attributes", args.attributes]
+        fresh += ["--seed", str(seed), *(f"--set={key}={value}" for key, value in settings.items())]
+        more = ["--resume"] if (run / STATE_FILE).exists() else fresh
+        if not _trainer("train", "--run", str(run), *more, log=log):
+            return f"failed; see {log}"
+        (run / "trained").touch()
+    only = "reading,distances,samples,edits,equal-success"
+    asked = ["--only", only, "--no-pictures", "--success", str(args.success), "--features", "lite0"]
+    asked += ["--count", str(args.count)] if args.count else []
+    asked += ["--split", args.split] if args.split else []
+    where = ["--model", str(run), "--data", args.data, "--judge", args.judge, "--out", str(run / "evaluated")]
+    return "done" if _trainer("evaluate", *where, *asked, log=log) else f"not measured; see {log}"
+
+
+# -- the table ------------------------------------------------------------------------------
+
+
+def _numbers(run: Path) -> dict[str, float] | None:
+    """The figures of one run, and the leakage of each edit as `leak.NAME`."""
+    try:
+        model = json.loads((run / "evaluated" / "metrics.json").read_text("utf-8"))["models"][0]
+    except OSError:
+        return None
+    found = {d["protocol"]["what"]: d["value"] for d in model["distances"] if d["kind"] == "frechet"}
+    leak = {
+        f"leak.{edit['attribute']} {'yes' if edit['wanted'] else 'no'}": mean(
+            other["flipped"]["mean"] for other in edit["others"] if not other["truly"]
+        )
+        for edit in model["at_equal_success"]["edits"]
+    }
+    return leak | {
+        "reconstructions": found["reconstructions"],
+        "prior": found["prior samples"],
+        "l1": model["reading"]["reconstruction"]["l1"]["mean"],
+        "judged": mean(edit["judged"]["mean"] for edit in model["edits"]),
+        "read": mean(edit["reencoded"]["mean"] for edit in model["edits"]),
+        "delta": mean(model["deltas"].values()),
+        "samples": mean(one["judged"]["mean"] for one in model["sample_quality"]),
+    }
+
+
+def _spread(values: list[float], digits: int, scale: float = 1.0) -> str:
+    """The mean over seeds, with the half-width of its 95 % interval where there are several."""
+    middle = f"{scale * mean(values):.{digits}f}"
+    if len(values) not in _T95:
+        return middle
+    return f"{middle} ± {scale * _T95[len(values)] * stdev(values) / len(values) ** 0.5:.{digits}f}"
+
+
+def table(out: Path, seeds: list[int], success: float) -> str:
+    """Markdown: a recipe a line. Leakage is the mean over the edits that every run but those of `vac` reaches."""
+    runs = {name: [r for s in seeds if (r := _numbers(out / f"{name}-{s}"))] for name in RECIPES}
+    runs = {name: found for name, found in runs.items() if found}
+    reached = [
+        {k for k in one if k.startswith("leak.")} for n, found in runs.items() if n != "vac" for one in found
+    ]
+    shared = sorted(set.intersection(*reached)) if reached else []
+    percent = f"{100 * success:.0f} %"
+    heads = [
+        "recipe",
+        "seeds",
+        "Frechet (Lite0), reconstructions",
+        "prior samples",
+        "L1",
+        "edits judged done",
+    ]
+    heads += ["read by the model", "mean delta", f"leakage at {percent}", f"edits that reach {percent}"]
+    heads += ["samples of p(z\\|y) judged right"]
+    lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
+    for name, found in runs.items():
+
+        def of(key: str, digits: int, scale: float = 1.0, found: list[dict[str, float]] = found) -> str:
+            return _spread([one[key] for one in found], digits, scale)
+
+        leaks = [mean(one[k] for k in shared) for one in found if shared and all(k in one for k in shared)]
+        hit = mean(sum(k.startswith("leak.") for k in one) for one in found)
+        cells = [f"`{name}`: {RECIPES[name].what}", str(len(found)), of("reconstructions", 1), of("prior", 1)]
+        cells += [of("l1", 4), of("judged", 1, 100) + " %", of("read", 1, 100) + " %", of("delta", 1)]
+        cells += [_spread(leaks, 2, 100) + " %" if len(leaks) == len(found) else "not reached", f"{hit:.1f}"]
+        cells += [of("samples", 1, 100) + " %"]
+        lines.append(f"| {' | '.join(cells)} |")
+    edits = ", ".join(key[5:] for key in shared)
+    lines.append(f"\nLeakage is the mean over the edits that every run with the game reaches: {edits}.")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description="Train and compare recipes.")
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--judge", required=True, help="what `trainer judge` wrote, of the same size")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--attributes", default="Eyeglasses,FacialHair,Smiling,Hat")
+    parser.add_argument("--recipes", default=",".join(RECIPES))
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--image-size", type=int, default=32, choices=_WIDTHS)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--count", type=int, help="faces that are measured; default: all of the split")
+    parser.add_argument("--split", help="default: the reported one")
+    parser.add_argument("--success", type=float, default=0.9)
+    parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1)))
+    args = parser.parse_args()
+    seeds, names = ([part.strip() for part in text.split(",")] for text in (args.seeds, args.recipes))
+    if unknown := [name for name in names if name not in RECIPES]:
+        parser.error(f"no recipe {', '.join(unknown)}; there are {', '.join(RECIPES)}")
+    plan = [(name, int(seed)) for seed in seeds for name in names]
+    with ThreadPoolExecutor(args.jobs) as pool:
+        for (name, seed), came in zip(
+            plan, pool.map(lambda one: _run(one[0], one[1], args), plan), strict=True
+        ):
+            sys.stderr.write(f"{name}, seed {seed}: {came}\n")
+    sys.stdout.write(table(Path(args.out), [int(seed) for seed in seeds], args.success) + "\n")
+
+
+if __name__ == "__main__":
+    main()
