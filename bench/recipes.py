@@ -2,8 +2,8 @@
 
     python bench/recipes.py --data avatars:4000 --judge judge.safetensors --out study
 
-Every run is `python -m trainer train`, then `evaluate`, each a process of its own with one thread, `--jobs` of
-them side by side. What is finished is kept: the same command goes on where it was stopped, and a recipe added
+Every run is `python -m trainer train`, then `evaluate`, each a process of its own with one thread, `--jobs` side
+by side. What is finished is kept: the same command goes on where it was stopped, and a recipe added
 to the table below costs only its own runs. Recipes are to be chosen on another split than the one reported.
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from trainer.config import PRESETS
 from trainer.run_files import STATE_FILE
 
 _T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's t, two-sided 95 %, by number of seeds
@@ -34,7 +35,8 @@ class Recipe:
     settings: dict[str, Any]
 
 
-_MIRROR = {"mirror_share": 0.5, "edge_weight": 1, "classifier_bias": False}
+_MIRROR = {"mirror_share": 0.5, "classifier_bias": False}
+_LIGHT = _MIRROR | {"beta_cl": 3}
 
 RECIPES: dict[str, Recipe] = {
     "vac": Recipe("no game", {"enabled": False}),
@@ -43,16 +45,34 @@ RECIPES: dict[str, Recipe] = {
         "mean over logits, no bias, weight decay",
         {"bce_reduction": "mean", "classifier_bias": False, "weight_decay": 1e-5},
     ),
-    "bias": Recipe("no bias", {"classifier_bias": False}),
-    "ema": Recipe("averaged weights, decay 0.995", {"ema_decay": 0.995}),
+    "studio": Recipe("light, edge 2, draws read", PRESETS["studio"]),
+    "no-bias": Recipe("no bias", {"classifier_bias": False}),
+    "average": Recipe("averaged weights, decay 0.995", {"ema_decay": 0.995}),
     "group": Recipe("group normalisation", {"norm": "group"}),
-    "kl": Recipe("twice the weight of KL", {"beta_reg": 6}),
+    "prior": Recipe("b_reg 6", {"beta_reg": 6}),
     "fake": Recipe("b_EC 1 in place of 0.01", {"beta_ec": 1}),
-    "edge": Recipe("edge_weight 1", {"edge_weight": 1}),
+    "edge": Recipe("edge 1", {"edge_weight": 1}),
     "mirror": Recipe("half of the generated codes mirrored", {"mirror_share": 0.5}),
-    "mirror-code": Recipe("the same, and beta_code 10", {"mirror_share": 0.5, "beta_code": 10}),
-    "mean": Recipe("mirror, edge 1, no bias, mean over logits", _MIRROR | {"bce_reduction": "mean"}),
-    "sum": Recipe("mirror, edge 1, no bias", _MIRROR),
+    "mirror-code": Recipe("mirror, beta_code 10", {"mirror_share": 0.5, "beta_code": 10}),
+    "mirror-mean": Recipe(
+        "mirror, no bias, edge 1, mean over logits", _MIRROR | {"edge_weight": 1, "bce_reduction": "mean"}
+    ),
+    "mirror-sum": Recipe("mirror, no bias, edge 1", _MIRROR | {"edge_weight": 1}),
+    "mirror-25": Recipe(
+        "mirror, no bias, edge 2, mean over logits, b_CL 25",
+        _MIRROR | {"edge_weight": 2, "bce_reduction": "mean", "beta_cl": 25},
+    ),
+    "light": Recipe("mirror, no bias, edge 1, b_CL 3", _LIGHT | {"edge_weight": 1}),
+    "light-bias": Recipe("mirror, edge 2, b_CL 3", _LIGHT | {"classifier_bias": True, "edge_weight": 2}),
+    "light-read": Recipe("light, draws read", _LIGHT | {"edge_weight": 1, "read_draws": True}),
+    "strong-read": Recipe(
+        "mirror, no bias, edge 2, b_G 10, draws read",
+        _MIRROR | {"edge_weight": 2, "beta_g": 10, "read_draws": True},
+    ),
+    "mirror-75": Recipe(
+        "three quarters mirrored, no bias, edge 2, b_reg 4",
+        {"mirror_share": 0.75, "classifier_bias": False, "edge_weight": 2, "beta_reg": 4},
+    ),
 }
 
 
@@ -68,7 +88,6 @@ def base(size: int, epochs: int) -> dict[str, Any]:
         "lr_factor": 0.2,
         "learning_rate": 1e-3,
         "batch_size": 32,
-        "beta_reg": 3,
         "edit_delta": 4,
         "valid_images": 64,
         "threads": 1,
@@ -91,7 +110,7 @@ def _run(name: str, seed: int, args: argparse.Namespace) -> str:
     log = run / "log.txt"
     if not (run / "trained").exists():
         settings = base(args.image_size, args.epochs) | RECIPES[name].settings
-        fresh = ["--preset", "quick", "--data", args.data, "--attributes", args.attributes]
+        fresh = ["--preset", "introvac", "--data", args.data, "--attributes", args.attributes]
         fresh += ["--seed", str(seed), *(f"--set={key}={value}" for key, value in settings.items())]
         more = ["--resume"] if (run / STATE_FILE).exists() else fresh
         if not _trainer("train", "--run", str(run), *more, log=log):
@@ -141,7 +160,7 @@ def _spread(values: list[float], digits: int, scale: float = 1.0) -> str:
 
 
 def table(out: Path, seeds: list[int], success: float) -> str:
-    """Markdown: a recipe a line. Leakage is the mean over the edits that every run but those of `vac` reaches."""
+    """Markdown, a recipe a line. Leakage is the mean over the edits that all runs but those of `vac` reach."""
     runs = {name: [r for s in seeds if (r := _numbers(out / f"{name}-{s}"))] for name in RECIPES}
     runs = {name: found for name, found in runs.items() if found}
     reached = [
