@@ -2,8 +2,8 @@
 
     python bench/recipes.py --data avatars:4000 --judge judge.safetensors --out study
 
-Every run is `python -m trainer train`, then `evaluate`, each a process of its own with one thread, `--jobs` side
-by side. What is finished is kept: the same command goes on where it was stopped, and a recipe added
+Every run is `python -m trainer train`, then `evaluate`, each a process of its own with one thread, `--jobs`
+side by side. What is finished is kept: the same command goes on where it was stopped, and a recipe added
 to the table below costs only its own runs. Recipes are to be chosen on another split than the one reported.
 """
 
@@ -160,7 +160,7 @@ def _spread(values: list[float], digits: int, scale: float = 1.0) -> str:
 
 
 def table(out: Path, seeds: list[int], success: float) -> str:
-    """Markdown, a recipe a line. Leakage is the mean over the edits that all runs but those of `vac` reach."""
+    """Markdown, a recipe a line. Leakage is the mean over the edits that all runs of a game reach."""
     runs = {name: [r for s in seeds if (r := _numbers(out / f"{name}-{s}"))] for name in RECIPES}
     runs = {name: found for name, found in runs.items() if found}
     reached = [
