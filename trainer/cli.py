@@ -295,6 +295,14 @@ def parser() -> argparse.ArgumentParser:
     p = commands_.add_parser("export", help="write directions, or a copy with half-precision weights")
     p.add_argument("--model", required=True, metavar="FILE")
     p.add_argument("--to", required=True, choices=("directions", "half"))
+    p.add_argument(
+        "--deltas",
+        action="append",
+        default=[],
+        metavar="FILE|NAME=D",
+        help="with half: write into the copy how far edits go, as the metrics.json of this model's "
+        "evaluation says, or as given, which goes before the file",
+    )
     p.add_argument("--out", required=True, metavar="DIR")
     p.set_defaults(act=commands.export)
 

@@ -6,6 +6,7 @@ import logging
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,9 +128,13 @@ def _labels(images: cache_module.Cache, attributes: tuple[str, ...], made: tuple
 
 
 def export(args: Namespace) -> None:
-    from trainer import checkpoint
+    from trainer import checkpoint, export_deltas
 
+    if args.deltas and args.to != "half":
+        raise ConfigError(f"--deltas goes into a model's card, and --to {args.to} writes none; use --to half")
     model, card, digest = checkpoint.load(args.model)
+    given = export_deltas.read(args.deltas, model.config.attributes, digest)
+    card = replace(card, deltas=card.deltas | given)
     out = Path(args.out)
     files.make_directory(out)
     if args.to == "half":
@@ -138,6 +143,8 @@ def export(args: Namespace) -> None:
     else:
         path = out / "directions.npz"
         directions.save_directions(path, checkpoint.hyperplanes(model), digest)
+    if given:
+        log.info("deltas: %s", ", ".join(f"{name} {delta:g}" for name, delta in card.deltas.items()))
     log.info("%s", path)
 
 

@@ -72,17 +72,19 @@ def load(path: str | Path) -> ModelFile:
     """
     path = Path(path)
     body, header = read_body(path, "model")
-    config, card = _config(path, header), _card(path, header)
-    return ModelFile(path, config, card, _tensors(path, body, config))
+    config = _config(path, header)
+    return ModelFile(path, config, _card(path, header, config), _tensors(path, body, config))
 
 
 def read_card(path: str | Path) -> ModelCard:
     """The card of a model file.
 
     Raises:
-        CheckpointError: as `read_header`.
+        CheckpointError: as `read_header`, or a configuration or card that makes no sense.
     """
-    return _card(Path(path), read_header(path))
+    path = Path(path)
+    header = read_header(path)
+    return _card(path, header, _config(path, header))
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
@@ -205,12 +207,18 @@ def _config(path: Path, header: Mapping[str, Any]) -> ModelConfig:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _card(path: Path, header: Mapping[str, Any]) -> ModelCard:
+def _card(path: Path, header: Mapping[str, Any], config: ModelConfig) -> ModelCard:
+    """The card, less distances of attributes that the model does not have."""
     body = header.get("card", {})
     try:
-        return ModelCard(**body | {"derive": tuple(body.get("derive", ()))})
+        deltas = body.get("deltas", {})
+        if isinstance(deltas, Mapping):
+            deltas = {name: delta for name, delta in deltas.items() if name in config.attributes}
+        return ModelCard(**body | {"derive": tuple(body.get("derive", ())), "deltas": deltas})
     except (TypeError, AttributeError) as error:
         raise CheckpointError(f"{path}: its card is of another version ({error})") from error
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: its card has {error}") from error
 
 
 def _tensors(path: Path, body: bytes, config: ModelConfig) -> Tensors:

@@ -87,6 +87,15 @@ def write(path: Path, tensors: dict[str, torch.Tensor], **header: object) -> Non
         ({"config": {"image_size": 31}}, "image_size = 31"),
         ({"card": {"surprise": 1}}, "card is of another version"),
         ({"card": [1]}, "card is of another version"),
+        ({"card": {"delta": 0}}, "its card has delta = 0: must be a finite number above 0"),
+        ({"card": {"delta": "far"}}, "its card has delta = 'far'"),
+        ({"card": {"deltas": [4.0]}}, "its card has deltas = "),
+        ({"card": {"deltas": None}}, "its card has deltas = None"),
+        ({"card": {"deltas": {"A": float("nan")}}}, "its card has delta of 'A' = nan"),
+        ({"card": {"deltas": {"A": float("inf")}}}, "its card has delta of 'A' = inf"),
+        ({"card": {"deltas": {"A": -1}}}, "its card has delta of 'A' = -1"),
+        ({"card": {"deltas": {"A": True}}}, "its card has delta of 'A' = True"),
+        ({"card": {"deltas": {"A": 10**400}}}, "its card has delta of 'A' = 1000"),
     ],
 )
 def test_that_a_header_that_makes_no_sense_is_refused(
@@ -96,6 +105,28 @@ def test_that_a_header_that_makes_no_sense_is_refused(
     write(path, {"w": torch.zeros(1)}, **({"config": asdict(SHAPES[2])} | header))
     with pytest.raises(CheckpointError, match=message):
         modelfile.load(path)
+
+
+def test_that_an_attribute_without_a_delta_of_its_own_has_the_models(tmp_path: Path) -> None:
+    path, config = tmp_path / "model.safetensors", replace(SHAPES[2], attributes=("A", "B"))
+    checkpoint.save_model(path, IntroVAC(config), ModelCard(delta=5.0, deltas={"A": 2.5}))
+    for card in (modelfile.load(path).card, checkpoint.load(path).card, modelfile.read_card(path)):
+        assert (card.delta_of("A"), card.delta_of("B")) == (2.5, 5.0) and card.deltas == {"A": 2.5}
+
+
+def test_that_a_file_of_before_has_one_delta(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    write(path, {"w": torch.zeros(1)}, config=asdict(SHAPES[2]), card={"name": "old", "delta": 6})
+    card = modelfile.read_card(path)
+    assert card.deltas == {} and card.delta_of("A") == 6.0
+
+
+def test_that_deltas_of_attributes_that_a_model_lacks_are_not_taken(tmp_path: Path) -> None:
+    """A direction that is added later, under such a name, is another one."""
+    path = tmp_path / "x.safetensors"
+    told = {"A": 2.5, "fake": 3.0, "Hat": 1.0, "": None}
+    write(path, {"w": torch.zeros(1)}, config=asdict(SHAPES[2]), card={"deltas": told})
+    assert modelfile.read_card(path).deltas == {"A": 2.5}
 
 
 def test_that_integers_are_no_weights(tiny_model: Path, tmp_path: Path) -> None:

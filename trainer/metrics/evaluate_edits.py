@@ -23,7 +23,7 @@ def deltas_of(on: Bench) -> tuple[dict[str, float], list[deltas.Choice]]:
         if name in on.config.deltas:
             found[name] = float(on.config.deltas[name])
             continue
-        found[name] = float(on.subject.card.delta)
+        found[name] = float(on.subject.card.delta_of(name))
         if on.judge is None or not on.config.wants("edits") or name not in on.labelled:
             continue
         if name not in on.judge.attributes:
