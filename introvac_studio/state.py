@@ -23,6 +23,8 @@ from trainer.errors import ModelError
 Image = NDArray[np.uint8]
 Code = NDArray[np.float64]
 
+LARGEST = 100.0  # usual distance of an edit, whatever a file says; that of training goes no further
+
 
 @dataclass(frozen=True, eq=False)
 class ModelInfo:
@@ -295,7 +297,12 @@ class StudioState(QObject):
     @property
     def delta(self) -> float:
         """The model's usual distance of an edit."""
-        return self.model.card.delta if self.model else 4.0
+        return min(self.model.card.delta, LARGEST) if self.model else 4.0
+
+    def delta_of(self, name: str) -> float:
+        """The usual distance of an edit of an attribute; an added direction has the model's."""
+        own = self.model is not None and name not in self.model.added
+        return min(self.model.card.delta_of(name), LARGEST) if self.model and own else self.delta
 
     @property
     def z(self) -> Code | None:

@@ -696,14 +696,15 @@ class Studio(QObject):
         if model is None or face is None:
             self.complain("There is no face to export yet; choose one on the left first.")
             return
+        name = self.editor.horizontal.currentText()
         self.inference.render(
             model.stamp,
             exports.EditExport(
                 model,
                 (face, *self._neighbours(face)),
                 self.state.edit,
-                self.editor.horizontal.currentText(),
-                strip_deltas(self.state.delta),
+                name,
+                strip_deltas(self.state.delta_of(name)),
             ),
         )
 

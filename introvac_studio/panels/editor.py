@@ -46,8 +46,8 @@ NONE = "nothing"
 
 
 def strip_deltas(delta: float) -> tuple[float, ...]:
-    """Deltas of the filmstrip: from -1.5 to 1.5 times the usual one."""
-    return tuple(round(float(d), 3) for d in np.linspace(-1.5 * delta, 1.5 * delta, STRIP))
+    """Deltas of the filmstrip: from -1.5 to 1.5 times the usual one, as exact as a slider's number is."""
+    return tuple(round(float(d), 2) for d in np.linspace(-1.5 * delta, 1.5 * delta, STRIP))
 
 
 def flip_delta(z: np.ndarray, planes: latent.Hyperplanes, name: str) -> float | None:
@@ -207,10 +207,13 @@ class EditorPanel(QWidget):
 
     # -- the document -----------------------------------------------------------------------
 
-    @property
-    def limit(self) -> float:
-        """Largest amount of a slider."""
-        return 2 * self._state.delta
+    def limit_of(self, name: str) -> float:
+        """Largest amount of an attribute's slider: twice its usual distance, or what an edit needs."""
+        return self._rows[name].limit
+
+    def _fit_range(self, row: DirectionSlider, least: float = 0.0) -> None:
+        delta = self._state.delta_of(row.attribute)
+        row.set_range(max(2 * delta, least), delta)
 
     @property
     def rows(self) -> dict[str, DirectionSlider]:
@@ -255,7 +258,7 @@ class EditorPanel(QWidget):
         width = max((metrics.horizontalAdvance(n) for n in names), default=0)
         for k, name in enumerate(names):
             row = DirectionSlider(name, theme.attribute_colour(k), width)
-            row.set_range(self.limit, self._state.delta)
+            self._fit_range(row)
             row.moved.connect(self._on_slider_moved)
             row.settled.connect(self._on_slider_settled)
             row.nudged.connect(self._on_slider_nudged)
@@ -287,6 +290,7 @@ class EditorPanel(QWidget):
             self.strip.set_strip((), None)
         for row in self._rows.values():
             row.setEnabled(face is not None)
+            self._fit_range(row)
         for button in (self.reset, self.compare, self.save, self.export):
             button.setEnabled(face is not None)
         self.independence.setEnabled(len(self._rows) > 1)
@@ -298,7 +302,10 @@ class EditorPanel(QWidget):
     def _on_edit(self) -> None:
         state = self._state
         for name, row in self._rows.items():
-            row.set_value(state.edit.amount(name))
+            amount = state.edit.amount(name)
+            if abs(amount) > row.limit:  # of an edit that a picture brought along
+                self._fit_range(row, abs(amount))
+            row.set_value(amount)
             row.set_image_probability(None)
             row.set_keep(name in state.edit.keep, self._left(name), bool(state.edit.keep))
         z = state.z
@@ -350,11 +357,13 @@ class EditorPanel(QWidget):
         edit, self._stuck = self._start, ""
         for box, shift in ((self.horizontal, dx), (self.vertical, dy)):
             name = box.currentText()
-            if name in self._rows and abs(shift) * self.limit > STEP and not self._rows[name].movable:
+            if (row := self._rows.get(name)) is None:
+                continue
+            if row.movable:
+                amount = edit.amount(name) + shift * row.limit
+                edit = edit.with_amount(name, max(-row.limit, min(row.limit, amount)))
+            elif abs(shift) * row.limit > STEP:
                 self._stuck = name
-            elif name in self._rows and self._rows[name].movable:
-                amount = edit.amount(name) + shift * self.limit
-                edit = edit.with_amount(name, max(-self.limit, min(self.limit, amount)))
         self._state.preview(edit)
 
     @Slot()
@@ -435,7 +444,7 @@ class EditorPanel(QWidget):
         start, planes = state.edit.with_amount(name, 0.0), state.model.planes
         sign = 1.0 if wanted else -1.0
         try:
-            way = until.ray(planes, {name: sign * self.limit}, [k for k in start.keep if k != name])
+            way = until.ray(planes, {name: sign * self.limit_of(name)}, [k for k in start.keep if k != name])
             z = state.moved(start)
             request = UntilRequest(
                 state.model.stamp, state.face, start, name, wanted, z, planes, way, p, picture
@@ -479,7 +488,8 @@ class EditorPanel(QWidget):
             self.refused.emit("There is no face to edit yet; choose one on the left first.")
             return
         names = [name for name in model.attributes if self._left(name) is not None]
-        self.wants.ask(names, state.edit.keep, state.delta, self.limit, self.independence)
+        limit = max((row.limit for row in self._rows.values()), default=2 * state.delta)
+        self.wants.ask(names, state.edit.keep, state.delta, limit, self.independence)
 
     @Slot(object, float)
     def _walk(self, wants: dict[str, bool], distance: float) -> None:
@@ -567,7 +577,8 @@ class EditorPanel(QWidget):
     def show_strip(self, strip: Strip) -> None:
         """Fill the filmstrip, unless it is stale."""
         if self._fresh(strip):
-            self.strip.set_strip(strip_deltas(self._state.delta), strip.images)
+            delta = self._state.delta_of(self.horizontal.currentText())
+            self.strip.set_strip(strip_deltas(delta), strip.images)
             self._mark_strip()
 
     @property
@@ -584,7 +595,7 @@ class EditorPanel(QWidget):
         state, name = self._state, self.horizontal.currentText()
         if state.face is None or state.model is None or name not in self._rows:
             return
-        deltas = strip_deltas(state.delta)
+        deltas = strip_deltas(state.delta_of(name))
         if self._left(name) is None:
             self.strip.set_strip(deltas, None)
             return

@@ -172,10 +172,6 @@ class DirectionSlider(QWidget):
         name = QLabel(f'<span style="color:{colour}">●</span>&nbsp; {escape(attribute)}')
         name.setFixedWidth(name_width + 28)
         self.slider = ZeroSlider(colour, f"{attribute}, distance along its direction")
-        self.slider.setToolTip(
-            f"δ is the distance that the code moves along the unit normal of {attribute}'s hyperplane, where "
-            "p is 0.5; arrow keys step by 0.25, Home or a double click returns to 0"
-        )
         self.lock = LockButton(
             f"keep {attribute}",
             f"Keep {attribute}: the other sliders leave its logit alone, and its own rests (K)",
@@ -230,8 +226,17 @@ class DirectionSlider(QWidget):
         self.until.clicked.connect(self.untilRequested)
         self.setFocusProxy(self.slider)
 
+    @property
+    def limit(self) -> float:
+        return self.slider.limit
+
     def set_range(self, limit: float, notch: float) -> None:
         self.slider.set_range(limit, notch)
+        self.slider.setToolTip(
+            f"δ is the distance that the code moves along the unit normal of {self.attribute}'s hyperplane, "
+            f"where p is 0.5; {notch:g} is usual, at the marks; arrow keys step by 0.25, Home or a double "
+            "click returns to 0"
+        )
         with QSignalBlocker(self.box):
             self.box.setRange(-limit, limit)
 

@@ -188,8 +188,8 @@ def test_that_a_label_out_of_reach_is_said_with_the_best(studio: Studio) -> None
     b[planes.index(HAT)] -= 1000
     studio.state.set_planes("far", Hyperplanes(planes.names, planes.w, b))
     studio.editor.until.asked.emit(HAT, True, 0.95, False)
-    assert studio.state.edit.amount(HAT) == studio.editor.limit
-    assert f"Hat not reached, best {studio.editor.limit:+.2f}" in studio.editor.hint.whole
+    assert studio.state.edit.amount(HAT) == studio.editor.limit_of(HAT)
+    assert f"Hat not reached, best {studio.editor.limit_of(HAT):+.2f}" in studio.editor.hint.whole
     assert "not reached, best was probability 0.000 at distance 12.00" in studio.window.status.text()
 
 
@@ -201,7 +201,7 @@ def test_that_until_on_the_picture_is_searched_in_the_worker(studio: Studio, qtb
         studio.editor.until.asked.emit("Eyeglasses", True, 0.8, True)
         state.preview(state.edit)  # a picture asked for meanwhile does not wait for the search
     amount = state.edit.amount("Eyeglasses")
-    assert 0 < amount <= studio.editor.limit
+    assert 0 < amount <= studio.editor.limit_of("Eyeglasses")
     assert f"judged on the picture: reached at distance {amount:.2f}" in studio.window.status.text()
     row = studio.editor.rows["Eyeglasses"]
     qtbot.waitUntil(lambda: row.image.text() != "image –", timeout=WAIT)

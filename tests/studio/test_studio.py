@@ -68,7 +68,8 @@ def test_that_dragging_the_face_moves_pixels_and_probability(studio: Studio, qtb
     assert p < 0.5
     drag(studio.editor.edited, dx=0.45, dy=0.0)
     after = settled(studio, qtbot)
-    assert studio.state.edit.amount("Eyeglasses") == pytest.approx(0.45 * studio.editor.limit, rel=0.02)
+    limit = studio.editor.limit_of("Eyeglasses")
+    assert studio.state.edit.amount("Eyeglasses") == pytest.approx(0.45 * limit, rel=0.02)
     assert probability(studio, "Eyeglasses") > max(0.5, p)
     eyes = (slice(20, 44), slice(10, 54))
     outside = np.ones(after.shape[:2], bool)
@@ -86,7 +87,8 @@ def test_that_dragging_the_face_moves_pixels_and_probability(studio: Studio, qtb
 def test_that_an_upward_drag_moves_the_second_attribute(studio: Studio) -> None:
     studio.editor.vertical.setCurrentText("FacialHair")
     drag(studio.editor.edited, dx=0.0, dy=-0.25)
-    assert studio.state.edit.amount("FacialHair") == pytest.approx(-0.25 * studio.editor.limit, rel=0.02)
+    limit = studio.editor.limit_of("FacialHair")
+    assert studio.state.edit.amount("FacialHair") == pytest.approx(-0.25 * limit, rel=0.02)
     assert studio.state.edit.amount("Eyeglasses") == 0
     assert studio.state.undo_stack.undoText() == "drag on the face"
 
