@@ -118,6 +118,7 @@ def _run(name: str, seed: int, args: argparse.Namespace) -> str:
         (run / "trained").touch()
     only = "reading,distances,samples,edits,equal-success"
     asked = ["--only", only, "--no-pictures", "--success", str(args.success), "--features", "lite0"]
+    asked += ["--resamples", "0"]  # intervals here are over seeds
     asked += ["--count", str(args.count)] if args.count else []
     asked += ["--split", args.split] if args.split else []
     where = ["--model", str(run), "--data", args.data, "--judge", args.judge, "--out", str(run / "evaluated")]

@@ -243,6 +243,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--success", type=float, default=0.9, metavar="P", help="judged, at which leakage is compared"
     )
+    p.add_argument(
+        "--resamples",
+        type=int,
+        default=100,
+        metavar="N",
+        help="for the interval of each Frechet distance; 0: none, which is much faster (default 100)",
+    )
     p.add_argument("--only", metavar="SECTION,...", help="some sections instead of all")
     p.add_argument("--no-pictures", action="store_true", help="write no pictures of faces")
     p.add_argument("--seed", type=int, default=0, help="of faces, samples and resamples")

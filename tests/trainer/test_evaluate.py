@@ -355,8 +355,23 @@ def test_that_it_can_be_cancelled_at_every_step(tiny_model: Path, judge_file: Pa
         assert seen[-1] == f"tiny: {wanted}"
 
 
+def test_that_without_resamples_distances_have_no_interval(tiny_model: Path, tmp_path: Path) -> None:
+    assert main(arguments(tiny_model, tmp_path, "--resamples", "0", "--only", "distances")) == 0
+    found = read(tmp_path)["models"][0]["distances"]
+    frechet = [one for one in found if one["kind"] == "frechet"]
+    assert frechet and all(one["low"] is None and one["value"] >= 0 for one in frechet)
+    assert f"{frechet[0]['name']}" in (tmp_path / "report.html").read_text("utf-8")
+
+
 def test_that_settings_out_of_range_are_refused() -> None:
-    for values in ({"count": 7}, {"deltas": {"A": 0.0}}, {"success": 0.0}, {"only": ("all",)}, {"seed": -1}):
+    for values in (
+        {"count": 7},
+        {"deltas": {"A": 0.0}},
+        {"success": 0.0},
+        {"only": ("all",)},
+        {"seed": -1},
+        {"resamples": 1},
+    ):
         with pytest.raises(ConfigError):
             EvaluateConfig(**values)
 

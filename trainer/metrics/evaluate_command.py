@@ -148,6 +148,7 @@ def _config(args: Namespace) -> EvaluateConfig:
         deltas=deltas,
         success=args.success,
         only=names(args.only) if args.only else (),
+        resamples=args.resamples,
         features=features,
         seed=args.seed,
     )

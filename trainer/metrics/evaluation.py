@@ -42,7 +42,7 @@ class EvaluateConfig:
         success: share of edits that the judge takes for done, at which leakage is compared.
         only: some of `SECTIONS`; empty for all.
         features: that were asked for; empty for all that can be opened.
-        resamples: of each Frechet distance.
+        resamples: for the interval of each Frechet distance; 0 leaves it out.
         seed: of faces, samples and resamples.
 
     Raises:
@@ -68,8 +68,10 @@ class EvaluateConfig:
             raise ConfigError(f"success = {self.success}: must be a share above 0 and at most 1")
         if unknown := [name for name in self.only if name not in SECTIONS]:
             raise ConfigError(f"only = {', '.join(unknown)}: choose among {', '.join(SECTIONS)}")
-        if self.resamples < 2 or self.seed < 0:
-            raise ConfigError(f"resamples = {self.resamples}, seed = {self.seed}: at least 2, and at least 0")
+        if self.resamples < 0 or self.resamples == 1:
+            raise ConfigError(f"resamples = {self.resamples}: an interval takes 2, and none takes 0")
+        if self.seed < 0:
+            raise ConfigError(f"seed = {self.seed}: must not be negative")
 
     def wants(self, section: str) -> bool:
         """Whether a section is to be measured."""
