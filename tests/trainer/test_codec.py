@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import subprocess
 import sys
 from pathlib import Path
 
@@ -248,3 +249,26 @@ def test_that_the_codec_says_what_the_file_says(tiny_model: Path) -> None:
     assert (codec.path, codec.card, codec.config) == (tiny_model, file.card, file.config)
     assert codec.digest == file.digest and codec.planes.names == ("Eyeglasses", "FacialHair", "fake")
     assert (codec.size, codec.dim) == (32, 8)
+
+
+_INTERRUPTED = """
+import faulthandler, gc, signal, sys
+
+faulthandler.enable()  # with a signal stack, as under pytest
+from trainer.codec import Codec
+
+first, second = (Codec(sys.argv[1], "cpu", "openvino") for _ in range(2))
+del first
+gc.collect()
+del second
+gc.collect()
+signal.signal(signal.SIGINT, lambda *_: print("heard"))
+signal.raise_signal(signal.SIGINT)
+"""
+
+
+@needs_openvino
+def test_that_a_signal_is_heard_after_codecs_are_gone(tiny_model: Path) -> None:
+    command = [sys.executable, "-c", _INTERRUPTED, str(tiny_model)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr

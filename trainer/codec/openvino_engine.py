@@ -8,6 +8,7 @@ its error, while they are less than a quarter of its work.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from typing import Any
@@ -22,6 +23,20 @@ from trainer.modelfile import ModelFile
 EXACT = 160_000_000  # multiply-adds of the decoder in float32: about 2 ms on two cores
 
 
+_making = threading.Lock()
+
+
+@functools.cache
+def _core(module: Any) -> Any:
+    """The one core of this process, which is never given back.
+
+    Each core puts a signal stack of its own in place of the thread's, and the one before back when it is
+    freed. Of two that are freed in the order in which they were made, the second thus leaves the thread
+    with memory that is gone, and the next Ctrl-C, whose handler runs there, ends in a segmentation fault.
+    """
+    return module.Core()
+
+
 class OpenVINOEngine:
     """Both networks, compiled for single pictures.
 
@@ -34,7 +49,9 @@ class OpenVINOEngine:
     """
 
     def __init__(self, file: ModelFile, threads: int | None = None, exact: int = EXACT) -> None:
-        core = openvino().Core()
+        module = openvino()
+        with _making:
+            core = _core(module)
         costs = graph.decoder_costs(file.config)
         # GroupNorm takes its statistics from the picture at hand; they stay in float32.
         fast = file.config.norm == "batch" and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
