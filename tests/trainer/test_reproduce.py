@@ -30,9 +30,9 @@ FLAGS = ["--scale", "quick", "--device", "cpu", "--features", "pixels", "--count
 DATA = "avatars:200"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def signals_as_before() -> Iterator[None]:
-    """The command takes signals for the rest of its process."""
+    """The command takes signals for the rest of its process, in `made` before any test."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
@@ -201,6 +201,31 @@ def test_that_models_are_taken_instead_of_trained(
     eye = made / "runs" / "introvac-eye"
     assert main(command(tmp_path / "y", "--only", "fig5", "--take", f"introvac-facial={eye}")) == 2
     assert "must know FacialHair; it knows Eyeglasses" in capsys.readouterr().err
+
+
+def test_that_the_page_of_a_prepared_cache_names_the_source_and_no_folder(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    cache, out = tmp_path / "avatars-of-mine", tmp_path / "page"
+    prepared = [
+        "prepare",
+        "--data",
+        "avatars:60",
+        "--image-size",
+        "32",
+        "--out",
+        str(cache),
+        "--workers",
+        "1",
+    ]
+    assert main(prepared) == 0
+    taken = ["--take", f"vac-eyefacial={tiny_model}", "--take", f"introvac-eyefacial={tiny_model}"]
+    body = command(out, "--only", "fig9", *taken)
+    body[body.index(DATA)] = str(cache)
+    assert main(body) == 0
+    assert results(out)["data"] == "avatars:60:0"
+    written = [path.read_text("utf-8") for path in (out / "index.html", out / "results.json")]
+    assert not any(str(tmp_path) in text for text in written)
 
 
 class _At(logging.Handler):

@@ -13,6 +13,7 @@ import threading
 import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from trainer.errors import Cancelled, CheckpointError, ConfigError, DataError, I
 from trainer.metrics import report
 from trainer.metrics.evaluate import EvaluateConfig, Subject
 from trainer.metrics.evaluate import evaluate as measure
+from trainer.metrics.evaluation import public_text
 from trainer.metrics.protocol import INCEPTION, TITLES, distance_name
 from trainer.run_files import MODEL_FILE
 
@@ -51,7 +53,6 @@ class _Voice:
             form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
             self._bar = tqdm(desc="evaluating", disable=None, dynamic_ncols=True, bar_format=form)
         self._began = self._said = time.monotonic()
-        self._first = 0.0
         self._what = ""
 
     def progress(self, what: str, done: int, total: int) -> None:
@@ -90,6 +91,8 @@ def evaluate(args: Namespace) -> int:
     if args.events:
         threading.Thread(target=listen, args=(control, sys.stdin), daemon=True).start()
     voice = _Voice(args.events)
+    out = Path(args.out)
+    there = out.exists()
     try:
         _evaluate(args, voice, lambda: control.stopping)
     except Cancelled:
@@ -100,6 +103,9 @@ def evaluate(args: Namespace) -> int:
         raise
     finally:
         voice.close()
+        if not there:
+            with suppress(OSError):  # it holds something, or was never made
+                out.rmdir()
     return 0
 
 
@@ -221,7 +227,8 @@ def _extractors(
         try:
             one = open_features(name, args.device, weights, progress=tell, cancelled=cancelled)
         except (DataError, RunError, CheckpointError) as error:
-            missing.append({"model": None, "what": distance_name("frechet", name), "why": str(error)})
+            why = public_text(str(error), weights)
+            missing.append({"model": None, "what": distance_name("frechet", name), "why": why})
         else:
             found.append(one)
     return found, missing
@@ -242,6 +249,7 @@ class _Drawn:
 
 def _write(out: Path, found: dict[str, Any], drawn: _Drawn) -> None:
     """Pictures, report and, last of all, the numbers; pictures of an evaluation before are removed."""
+    body = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
     before = _pictures_of(out / METRICS_FILE)
     if drawn.pictures:
         files.make_directory(out / PICTURES)
@@ -249,7 +257,6 @@ def _write(out: Path, found: dict[str, Any], drawn: _Drawn) -> None:
         grid.save(image, out / file, dict(recipe))
     shown = {file: (out / file).read_bytes() for file in drawn.pictures}
     files.write_text(out / REPORT_FILE, report.render(found, shown))
-    body = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
     files.write_text(out / METRICS_FILE, body + "\n")
     for file in before - drawn.pictures.keys():
         (out / file).unlink(missing_ok=True)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,11 +18,12 @@ from trainer import modelfile, sampling
 from trainer.card import ModelCard
 from trainer.config import ModelConfig
 from trainer.data import derive
-from trainer.data.cache import Cache
+from trainer.data.cache import Cache, default_cache_root
 from trainer.errors import Cancelled, ConfigError, DataError
 from trainer.metrics.pictures import Images
 from trainer.metrics.protocol import Splits, splits
 from trainer.metrics.records import Codec, Faces, Judge
+from trainer.metrics.weights import INCEPTION, LITE0
 
 SECTIONS = ("reading", "distances", "samples", "edits", "equal-success", "pictures")
 CHOSEN_ON = 1000  # faces of the selection split that deltas and amounts are found on, at most
@@ -342,6 +346,21 @@ def public_spec(spec: str) -> str:
     """The data's text without the folder that it lies in."""
     kind, _, rest = spec.partition(":")
     return spec if kind == "avatars" and rest else kind
+
+
+def public_text(text: str, file: Path | str | None = None) -> str:
+    """A message for others to read: it may name a file of weights, but none of this machine's folders.
+
+    Args:
+        file: of weights, as the user named it.
+    """
+    named = [file, *(os.environ.get(weights.variable) for weights in (INCEPTION, LITE0))]
+    folders = {Path(one).expanduser().parent for one in named if one}
+    folders |= {default_cache_root(), Path(sys.prefix), Path.home()}
+    for folder in sorted(folders, key=lambda one: -len(str(one))):  # a folder before the one that it is in
+        if folder.name:  # neither the root nor "."
+            text = text.replace(f"{folder}{os.sep}", "")
+    return text
 
 
 def plain(value: Any) -> Any:

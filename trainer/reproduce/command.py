@@ -14,6 +14,7 @@ from trainer.commands import names, pairs
 from trainer.control import Control, heed_signals
 from trainer.errors import Cancelled, ConfigError
 from trainer.metrics.evaluate_command import model_file
+from trainer.metrics.evaluation import public_spec
 from trainer.metrics.features import NAMES as FEATURES
 from trainer.reproduce import items, models, page, record, training
 from trainer.reproduce.desk import Desk
@@ -117,6 +118,7 @@ class _Work:
 
     def __init__(self, settings: Settings, configs: dict[str, Any], control: Control) -> None:
         self.settings, self.configs, self.control = settings, configs, control
+        self.data = public_spec(models.spec_of(settings.data))
         self.desk = Desk(settings, control)
         self._ready: set[str] = set()
 
@@ -201,7 +203,7 @@ class _Work:
                 "machine": platform.machine(),
                 "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             },
-            "data": settings.data if settings.data.startswith("avatars") else settings.data.partition(":")[0],
+            "data": self.data,
             "settings": {
                 "scale": settings.scale,
                 "preset": settings.preset,

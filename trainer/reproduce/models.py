@@ -128,6 +128,16 @@ def check_same(run: Path, wanted: TrainConfig) -> None:
             )
 
 
+def spec_of(data: str) -> str:
+    """The text of the source that data comes from, also where it is named as a prepared cache's directory.
+
+    Raises:
+        DataError: not a cache.
+    """
+    path = Path(data).expanduser()
+    return cache_module.Cache.open(path).spec if path.is_dir() else data
+
+
 def check_labels(data: str, derive: tuple[str, ...], needed: tuple[str, ...]) -> None:
     """Refuse data without the labels that the chosen figures need, before any work.
 

@@ -11,6 +11,7 @@ from trainer.codec import Codec
 from trainer.commands import progress_bar
 from trainer.errors import CheckpointError, ConfigError, DataError, RunError
 from trainer.metrics.comparison import SetDistances, compare_sets, measured
+from trainer.metrics.evaluation import public_spec, public_text
 from trainer.metrics.features import Extractor, features_of, open_features
 from trainer.metrics.protocol import TITLES, Measured, ProtocolCard
 from trainer.reproduce.desk import Desk, Faces, Rows
@@ -37,7 +38,8 @@ def distances(desk: Desk) -> Made:
         try:
             extractor = _opened(desk, name)
         except (DataError, RunError, CheckpointError, ConfigError) as error:
-            notes.append(f"Not measured with {TITLES[name]}: {error}. Afterwards: --only table1 --again.")
+            why = public_text(str(error), settings.weights)
+            notes.append(f"Not measured with {TITLES[name]}: {why}. Afterwards: --only table1 --again.")
             log.warning("%s: %s", name, error)
             continue
         for subset in settings.compare:
@@ -101,9 +103,9 @@ def _reconstructed(codec: Codec, faces: Faces) -> Any:
 def _card(
     desk: Desk, extractor: Extractor, codec: Codec, faces: Faces, rows: Rows, compared: SetDistances
 ) -> ProtocolCard:
-    spec, splits = faces.cache.spec, faces.splits
+    splits = faces.splits
     return ProtocolCard(
-        data=spec if spec.startswith("avatars") else spec.partition(":")[0],
+        data=public_spec(faces.cache.spec),
         what="reconstructions",
         split=splits.reported_name,
         count=compared.counts[0],
