@@ -177,6 +177,33 @@ def test_that_distances_of_unlike_protocols_are_not_compared() -> None:
     assert "▲</span>" not in html and "differ in size" in html
 
 
+def test_that_reconstructions_of_unlike_faces_are_not_compared() -> None:
+    bare = {"distances": []}
+    near, far = model("a") | bare, model("b") | bare
+    far["reading"]["reconstruction"]["l1"] = share(0.5)
+    assert "0.0500 ▲" in report.render(metrics(near, far), {})
+    html = report.render(metrics(near, far | {"image_size": 128}), {})
+    assert "0.0500 ▲" not in html and "do not compare" in html
+
+
+def test_that_leakage_of_two_models_is_over_the_edits_that_both_reach() -> None:
+    second = model("b")
+    second["at_equal_success"]["edits"].append(edit(0.9) | {"wanted": False})
+    second["at_equal_success"]["edits"][1]["others"] = [
+        {"name": "Beard", "flipped": share(0.9), "shift": share(0.1), "truly": None}
+    ]
+    second["at_equal_success"]["amounts"]["Hat no"] = 5.0
+    seen = Page(report.render(metrics(model("a"), second), {})).text
+    glance = seen[seen.index("The same at equal success, of the 1 of 2 edits that reach it") :]
+    assert glance.split("\n")[1:3] == ["12.5 %", "12.5 %"]
+
+
+def test_that_the_success_that_equal_amounts_had_is_shown() -> None:
+    body = model()
+    body["at_equal_success"]["edits"] = [edit(0.8125)]
+    assert "81.2 %" in Page(report.render(metrics(body), {})).text
+
+
 def test_that_what_was_not_measured_leaves_no_empty_section() -> None:
     bare = model() | {
         "distances": [], "reading": None, "edits": [], "leakage": None, "at_equal_success": None,

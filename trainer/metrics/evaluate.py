@@ -206,6 +206,7 @@ def _measure(on: Bench, keep: Keep | None) -> dict[str, Any]:
         "preset": subject.card.preset,
         "sha256": subject.digest,
         "image_size": subject.config.image_size,
+        "crop": subject.cache.crop,
         "latent_dim": subject.config.latent_dim,
         "attributes": list(subject.codec.planes.attributes),
         "parameters": subject.parameters,

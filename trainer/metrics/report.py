@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from trainer.metrics import page
@@ -15,6 +15,7 @@ _FACTS = (
     "preset",
     "sha256",
     "image_size",
+    "crop",
     "latent_dim",
     "attributes",
     "parameters",
@@ -124,14 +125,13 @@ def _glance(models: Sequence[Model]) -> Html:
     def latent(key: str) -> Callable[[Model], Number | None]:
         return lambda model: _plain(model["reading"]["latent"][key]) if model["reading"] else None
 
-    def leak(where: str) -> Callable[[Model], Number | None]:
-        def of(model: Model) -> Number | None:
-            found = model["leakage"] if not where else (model[where] or {}).get("leakage")
-            return _plain(found["mean"]) if found else None
-
-        return of
-
-    ways = set.intersection(*({_way(edit) for edit in model["edits"]} for model in models))
+    ways = _shared([model["edits"] for model in models])
+    equal = [_equal(model) for model in models]
+    reached = _shared(equal)
+    asked = {way for model in models for way in (model["at_equal_success"] or {}).get("amounts", ())}
+    at_equal = "The same at equal success"
+    if len(reached) < len(asked):
+        at_equal += f", of the {len(reached)} of {len(asked)} edits that reach it"
     named = set.intersection(*(set(_accuracies(model)) for model in models))
     unlike = len({tuple(model["attributes"]) for model in models}) > 1
 
@@ -141,7 +141,8 @@ def _glance(models: Sequence[Model]) -> Html:
     def right(model: Model) -> Number | None:
         return _mean([share for name, share in _accuracies(model).items() if name in named])
 
-    comparable = len(models) < 2 or not _differences(models)
+    unlike_faces = len({(model["image_size"], model.get("crop")) for model in models}) > 1
+    comparable = not unlike_faces and not _differences(models)
     lower: bool | None = True if comparable else None
     return _side_by_side(
         models,
@@ -153,16 +154,42 @@ def _glance(models: Sequence[Model]) -> Html:
             ("SSIM of reconstructions", lambda m: _score(m, "ssim"), False, False if comparable else None),
             ("Edits that the judge takes for done", edited("judged"), True, False),
             ("The same, read by the model itself", edited("reencoded"), True, False),
-            ("Other labels that an edit changes", leak(""), True, True),
-            ("The same at equal success", leak("at_equal_success"), True, True),
+            ("Other labels that an edit changes", lambda m: _leak(m["edits"], ways), True, True),
+            (at_equal, lambda m: _leak(_equal(m), reached), True, True),
             ("Labels read right", right, True, False),
             ("KL of the code, nats", latent("total"), False, None),
             ("Dimensions in use", latent("active"), False, None),
             ("Parameters", lambda m: _plain(m["parameters"]), False, None),
         ],
         "Means over attributes and ways carry no interval."
-        + (" They are over what both models know, other labels aside." if unlike else ""),
+        + (" They are over what both models know." if unlike else "")
+        + (" The models see faces of unlike size or crop: distances, L1 and SSIM do not compare."
+           if unlike_faces else ""),
     )  # fmt: skip
+
+
+def _equal(model: Model) -> Sequence[Mapping[str, Any]]:
+    """The edits at equal success; none for the ways that do not reach it."""
+    return (model["at_equal_success"] or {}).get("edits", [])
+
+
+def _shared(edits: Sequence[Sequence[Mapping[str, Any]]]) -> set[str]:
+    """The ways that all models have, of those that have any."""
+    found = [{_way(edit) for edit in some} for some in edits if some]
+    return set.intersection(*found) if found else set()
+
+
+def _leak(edits: Sequence[Mapping[str, Any]], ways: Collection[str]) -> Number | None:
+    """As `trainer.metrics.edits.leakage`, over some ways: nobody gains by failing at the hard ones."""
+    return _mean(
+        [
+            change["flipped"]["mean"]
+            for edit in edits
+            if _way(edit) in ways
+            for change in edit["others"]
+            if not change["truly"]
+        ]
+    )
 
 
 def _accuracies(model: Model) -> dict[str, float]:
@@ -368,7 +395,9 @@ def _leakage(models: Sequence[Model]) -> list[Html]:
     for model in models:
         found.append((model, f"{model['name']}, at the deltas above"))
         if equal := model["at_equal_success"]:
-            title = f"{model['name']}, all edits at {digits(equal['success'], True)} judged success"
+            title = (
+                f"{model['name']}, each just far enough for {digits(equal['success'], True)} judged success"
+            )
             found.append((equal, title))
     asides = [_in_truth(one["edits"]) for one, _ in found]
     shares = [_shares(one, aside) for (one, _), aside in zip(found, asides, strict=True)]
@@ -385,12 +414,20 @@ def _leakage(models: Sequence[Model]) -> list[Html]:
         rows = list(zip(leak["rows"], leak["flipped"], strict=True))
         parts += [f"<h3>{text(title)}</h3>", page.heat(leak["columns"], rows, aside, caption, top)]
         if "amounts" in one:
+            judged = {_way(edit): edit["judged"] for edit in one["edits"]}
             amounts = [
-                [text(way), "not reached" if amount is None else digits(amount)]
+                [
+                    text(way),
+                    "not reached" if amount is None else digits(amount),
+                    number(judged.get(way), True),
+                ]
                 for way, amount in one["amounts"].items()
             ]
-            under = "Found on the selection split; no edit goes further than 10."
-            parts.append(details("Amounts", table(("edit", "delta"), amounts, under)))
+            under = (
+                "How far was found on the selection split, where no edit goes further than 10; judged done "
+                "is what came of it on the reported faces."
+            )
+            parts.append(details("Amounts", table(("edit", "delta", "judged done"), amounts, under)))
     if parts:
         words = "Equal success is the fairer comparison: an edit that does nothing changes nothing else."
         parts.append(page.paragraph(words, "soft"))
@@ -515,7 +552,7 @@ def _pictures(models: Sequence[Model], pictures: Mapping[str, bytes]) -> list[Ht
 def _method(metrics: Mapping[str, Any]) -> list[Html]:
     parts: list[Html] = []
     for model in metrics["models"]:
-        own = {key: model[key] for key in _FACTS}
+        own = {key: model.get(key) for key in _FACTS}
         parts.append(details(f"Model {model['name']}", page.facts(own)))
     if judge := metrics["judge"]:
         rows = [
