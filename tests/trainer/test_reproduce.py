@@ -18,9 +18,9 @@ from PIL import Image
 
 from tests.conftest import TINY_ARGUMENTS
 from tests.trainer.refusals import error_of
-from trainer import modelfile
+from trainer import files, modelfile
 from trainer.cli import main
-from trainer.reproduce import drawn
+from trainer.reproduce import drawn, record
 from trainer.reproduce.items import ITEMS
 from trainer.run_files import STATE_FILE
 
@@ -228,6 +228,28 @@ def test_that_the_page_of_a_prepared_cache_names_the_source_and_no_folder(
     assert not any(str(tmp_path) in text for text in written)
 
 
+def test_that_a_record_never_stands_beside_pictures_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(shade: int, *names: str) -> record.Made:
+        image = Image.new("L", (2, 2), shade)
+        return record.Made([record.Picture(name, "t", "c", image) for name in names])
+
+    about = {"title": "t", "text": "t", "key": "old", "seconds": 0.0, "models": []}
+    record.keep(tmp_path, "fig9", made(0, "prior-a", "prior-b"), about)
+    record.keep(tmp_path, "fig9", made(1, "prior-a"), about)
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["prior-a.png"]
+    assert record.kept(tmp_path, "fig9") is not None
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "write_text", fail)
+    with pytest.raises(KeyboardInterrupt):
+        record.keep(tmp_path, "fig9", made(2, "prior-a"), about | {"key": "new"})
+    assert record.kept(tmp_path, "fig9") is None
+
+
 class _At(logging.Handler):
     """Does what a signal's handler would, when something is said."""
 
@@ -318,6 +340,7 @@ def test_that_data_without_the_labels_is_refused(tmp_path: Path, capsys: pytest.
         (["--set", "data.subset=eye"], "--set data.subset: is decided by"),
         (["--set", "seed=3"], "is decided by --seed"),
         (["--seed", "-1"], "--seed -1: must not be negative"),
+        (["--count", "7"], "count = 7: at least 8 faces are needed"),
     ],
 )
 def test_that_bad_wishes_end_in_one_line(

@@ -35,7 +35,7 @@ def plane(desk: Desk) -> Made:
     codec = desk.codec(FLAT)
     faces = desk.faces(codec)
     rows = faces.measured(faces.splits.reported)
-    names = codec.planes.attributes[:2]
+    names = tuple(name for name in codec.planes.attributes if name in faces.attributes)[:2]
     codes = desk.encode(codec, faces, rows).astype(np.float64)
     labels = faces.of(names, rows)
     lines = [(name, _line(codec.planes, name)) for name in names]

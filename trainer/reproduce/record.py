@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from trainer.errors import DataError
 
 FORMAT = 1
 _ITEMS, _PICTURES, RESULTS, PAGE = "items", "pictures", "results.json", "index.html"
+_OWN_PICTURE = re.compile(rf"{_PICTURES}/[\w-]+\.png", re.ASCII)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +88,9 @@ def key_of(body: dict[str, Any]) -> str:
 
 
 def keep(out: Path, name: str, made: Made, about: dict[str, Any]) -> None:
-    """Write the pictures and then the record of a figure.
+    """Write the pictures and then the record of a figure; what it had before is removed.
+
+    The old record goes first, so that a process that is killed here never leaves it with new pictures.
 
     Args:
         out: the page's directory.
@@ -98,6 +103,12 @@ def keep(out: Path, name: str, made: Made, about: dict[str, Any]) -> None:
     """
     files.make_directory(out / _PICTURES)
     files.make_directory(out / _ITEMS)
+    before = kept(out, name)
+    record = out / _ITEMS / f"{name}.json"
+    try:
+        record.unlink(missing_ok=True)
+    except OSError as error:
+        raise files.write_error(record, error) from error
     shown = []
     for picture in made.pictures:
         path = Path(_PICTURES) / f"{picture.name}.png"
@@ -114,9 +125,12 @@ def keep(out: Path, name: str, made: Made, about: dict[str, Any]) -> None:
         "numbers": made.numbers,
         "protocol": made.cards,
     }
-    files.write_text(
-        out / _ITEMS / f"{name}.json", json.dumps(finite(body), indent=1, allow_nan=False) + "\n"
-    )
+    files.write_text(record, json.dumps(finite(body), indent=1, allow_nan=False) + "\n")
+    stale = {str(one["file"]) for one in before["pictures"]} if before else set()
+    for file in stale - {one["file"] for one in shown}:
+        if _OWN_PICTURE.fullmatch(file):
+            with suppress(OSError):  # Windows keeps what someone looks at
+                (out / file).unlink(missing_ok=True)
 
 
 def kept(out: Path, name: str) -> dict[str, Any] | None:
@@ -124,7 +138,8 @@ def kept(out: Path, name: str) -> dict[str, Any] | None:
     path = out / _ITEMS / f"{name}.json"
     try:
         body = json.loads(path.read_text("utf-8"))
-        whole = body["format"] == FORMAT and all((out / p["file"]).is_file() for p in body["pictures"])
+        own = all(_OWN_PICTURE.fullmatch(p["file"]) and (out / p["file"]).is_file() for p in body["pictures"])
+        whole = body["format"] == FORMAT and own
         return body if whole and isinstance(body["key"], str) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

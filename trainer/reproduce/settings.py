@@ -53,7 +53,7 @@ class Settings:
         deltas: distances, by the names of `DELTAS`.
         features: extractors of Table 1.
         weights: file of Inception's weights; None to look for it.
-        count: at most so many faces are measured; None for the whole split.
+        count: at most so many faces are measured, 8 or more; None for the whole split.
         seed: of weights, order, subsets, samples and of the choice of faces.
         device: where to compute.
 
@@ -88,6 +88,8 @@ class Settings:
                 raise ConfigError(f"{name} = {value!r}: choose one of {', '.join(known)}")
         if not self.compare or not self.features:
             raise ConfigError("compare and features need at least one name each")
+        if self.count is not None and self.count < 8:
+            raise ConfigError(f"count = {self.count}: at least 8 faces are needed")
         for key, delta in self.deltas.items():
             if not (math.isfinite(delta) and delta > 0):
                 raise ConfigError(f"delta {key} = {delta}: must be a finite number above 0")
