@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from trainer import checkpoint, events
-from trainer.cli import main
+from trainer.cli import main, parser
 from trainer.codec import Codec
 from trainer.data.cache import open_data
 from trainer.errors import Cancelled, ConfigError, DataError
@@ -216,7 +216,11 @@ def test_that_without_a_judge_the_rest_is_measured(tiny_model: Path, tmp_path: P
     assert model["edits"] == [] and model["leakage"] is None and found["judge"] is None
     assert model["deltas"] == {"Eyeglasses": 4.0, "FacialHair": 4.0}  # the file's
     assert all(q["judged"] is None and q["read"]["n"] == COUNT for q in model["sample_quality"])
-    assert any("introvac judge" in gap["why"] for gap in found["missing"])
+    (why,) = [gap["why"] for gap in found["missing"] if gap["what"] == "judge"]
+    told = why[why.index("introvac ") + 9 : why.index(", and give")].split()
+    asked = parser().parse_args(told)
+    assert (asked.data, asked.image_size, asked.crop) == ("avatars:260:0", 32, "none")
+    assert asked.attributes == "Eyeglasses,FacialHair"
 
 
 def test_that_features_that_cannot_be_opened_are_named(
@@ -396,8 +400,7 @@ def test_that_data_without_the_labels_still_gives_distances(tiny_model: Path, tm
     assert {gap["what"] for gap in found["missing"]} == {
         "labels of Eyeglasses",
         "labels of FacialHair",
-        "judge",
-    }
+    }  # and no judge, which could not be trained here
 
 
 def test_that_too_few_faces_are_refused(tiny_model: Path, tmp_path: Path) -> None:

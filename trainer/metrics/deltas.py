@@ -56,7 +56,7 @@ def choose(
         faces: of the selection split.
         grid: ascending, above 0.
         progress: told (deltas tried, deltas).
-        cancelled: asked before each delta.
+        cancelled: asked before each delta, and between the faces of it.
 
     Raises:
         ConfigError: no such grid.
@@ -81,13 +81,13 @@ def choose(
     unit = codec.planes.normal(attribute)
     success: list[float] = []
     for delta in grid:
-        if cancelled is not None and cancelled():
-            raise Cancelled("choosing how far edits go was stopped")
         shares = []
         for wanted, codes in ways:
             moved = codes + (delta if wanted else -delta) * unit
             right = 0
             for start in range(0, len(moved), _TOGETHER):
+                if cancelled is not None and cancelled():
+                    raise Cancelled("choosing how far edits go was stopped")
                 seen = judge.probabilities(codec.decode(moved[start : start + _TOGETHER]))[:, column]
                 right += int(((seen > 0.5) == wanted).sum())
             shares.append(right / len(moved))

@@ -92,8 +92,9 @@ def evaluate(
         if _alike(run.subject, runs[0].subject):
             run.real = runs[0].real
     found, gaps = [], [dict(one) for one in missing]
-    if judge is None and any(config.wants(section) for section in ("edits", "equal-success", "samples")):
-        gaps.append(_without_judge(subjects[0]))
+    judged = any(config.wants(section) for section in ("edits", "equal-success", "samples"))
+    if judge is None and judged and (able := next((run for run in runs if run.labelled), None)):
+        gaps.append(_without_judge(able))
     for run in runs:
         found.append(_measure(run, keep))
         gaps += run.missing
@@ -137,16 +138,19 @@ def _alike(a: Subject, b: Subject) -> bool:
     return (a.cache.size, a.cache.crop) == (b.cache.size, b.cache.crop)
 
 
-def _without_judge(subject: Subject) -> dict[str, Any]:
-    names = ",".join(subject.config.attributes)
-    data = public_spec(subject.cache.spec)
+def _without_judge(on: Bench) -> dict[str, Any]:
+    """How to get one that knows what model and labels know."""
+    cache, names = on.subject.cache, on.labelled
+    data = public_spec(cache.spec)
+    made = [f' --derive "{text}"' for text in on.subject.card.derive if text.partition("=")[0] in names]
     return {
         "model": None,
         "what": "judge",
         "why": "without a judge nothing says independently whether an edit or a sample shows what was "
         "wanted, or what else changed; train one with: introvac judge "
-        f"--data {data if data.startswith('avatars') else data + ':DIR'} --image-size {subject.cache.size} "
-        f"--attributes {names} --out judge.safetensors, and give it as --judge",
+        f"--data {data if data.startswith('avatars') else data + ':DIR'} --image-size {cache.size} "
+        f"--crop {cache.crop} --attributes {','.join(names)}{''.join(made)} --out judge.safetensors, "
+        "and give it as --judge",
     }
 
 

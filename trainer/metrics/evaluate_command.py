@@ -259,7 +259,8 @@ def _write(out: Path, found: dict[str, Any], drawn: _Drawn) -> None:
     files.write_text(out / REPORT_FILE, report.render(found, shown))
     files.write_text(out / METRICS_FILE, body + "\n")
     for file in before - drawn.pictures.keys():
-        (out / file).unlink(missing_ok=True)
+        with suppress(OSError):  # Windows keeps what someone looks at
+            (out / file).unlink(missing_ok=True)
 
 
 def _pictures_of(path: Path) -> set[str]:
