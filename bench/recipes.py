@@ -119,7 +119,7 @@ def _run(name: str, seed: int, args: argparse.Namespace) -> str:
             return f"failed; see {log}"
         if not finished(run):
             return "stopped; the same command goes on with it"
-    only = "reading,distances,samples,edits,equal-success"
+    only = "reading,distances,edits,equal-success"
     asked = ["--only", only, "--no-pictures", "--success", str(args.success), "--features", "lite0"]
     asked += ["--resamples", "0"]  # intervals here are over seeds
     asked += ["--count", str(args.count)] if args.count else []
@@ -150,7 +150,6 @@ def _numbers(run: Path) -> dict[str, float] | None:
         "judged": mean(edit["judged"]["mean"] for edit in model["edits"]),
         "read": mean(edit["reencoded"]["mean"] for edit in model["edits"]),
         "delta": mean(model["deltas"].values()),
-        "samples": mean(one["judged"]["mean"] for one in model["sample_quality"]),
     }
 
 
@@ -181,7 +180,6 @@ def table(out: Path, seeds: list[int], success: float) -> str:
         "edits judged done",
     ]
     heads += ["read by the model", "mean delta", f"leakage at {percent}", f"edits that reach {percent}"]
-    heads += ["samples of p(z\\|y) judged right"]
     lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
     for name, found in runs.items():
 
@@ -193,7 +191,6 @@ def table(out: Path, seeds: list[int], success: float) -> str:
         cells = [f"`{name}`: {RECIPES[name].what}", str(len(found)), of("reconstructions", 1), of("prior", 1)]
         cells += [of("l1", 4), of("judged", 1, 100) + " %", of("read", 1, 100) + " %", of("delta", 1)]
         cells += [_spread(leaks, 2, 100) + " %" if len(leaks) == len(found) else "not reached", f"{hit:.1f}"]
-        cells += [of("samples", 1, 100) + " %"]
         lines.append(f"| {' | '.join(cells)} |")
     edits = ", ".join(key[5:] for key in shared)
     lines.append(f"\nLeakage is the mean over the edits that every run with the game reaches: {edits}.")
