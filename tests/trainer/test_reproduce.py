@@ -223,9 +223,14 @@ def test_that_the_page_of_a_prepared_cache_names_the_source_and_no_folder(
     body = command(out, "--only", "fig9", *taken)
     body[body.index(DATA)] = str(cache)
     assert main(body) == 0
-    assert results(out)["data"] == "avatars:60:0"
+    assert results(out)["data"] == "avatars:60:0" and not results(out)["unlike"]
     written = [path.read_text("utf-8") for path in (out / "index.html", out / "results.json")]
     assert not any(str(tmp_path) in text for text in written)
+    assert "both saw the same images" not in written[0]  # models that were taken
+
+    assert main([*body, "--only", "fig6", "--seed", "1"]) == 0
+    assert results(out)["unlike"] == ["fig9"]
+    assert "with --only fig9 it is made with them" in (out / "index.html").read_text("utf-8")
 
 
 def test_that_a_record_never_stands_beside_pictures_of_another(
@@ -235,7 +240,7 @@ def test_that_a_record_never_stands_beside_pictures_of_another(
         image = Image.new("L", (2, 2), shade)
         return record.Made([record.Picture(name, "t", "c", image) for name in names])
 
-    about = {"title": "t", "text": "t", "key": "old", "seconds": 0.0, "models": []}
+    about = {"title": "t", "text": "t", "key": "old", "settings": {}, "seconds": 0.0, "models": []}
     record.keep(tmp_path, "fig9", made(0, "prior-a", "prior-b"), about)
     record.keep(tmp_path, "fig9", made(1, "prior-a"), about)
     assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["prior-a.png"]

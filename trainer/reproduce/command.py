@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import platform
 import time
@@ -170,13 +171,22 @@ class _Work:
         return record.key_of(
             {
                 "models": {model: self.desk.digest(model) for model in ITEMS[name].models(settings)},
+                **self._decides(name),
                 "data": settings.data,
-                "derive": settings.derive,
-                "seed": settings.seed,
-                "count": settings.count,
-                **ITEMS[name].decides(settings),
             }
         )
+
+    def _decides(self, name: str) -> dict[str, Any]:
+        """The settings that a figure depends on, as plain data without a folder."""
+        settings = self.settings
+        found = {
+            "data": self.data,
+            "derive": settings.derive,
+            "seed": settings.seed,
+            "count": settings.count,
+            **ITEMS[name].decides(settings),
+        }
+        return dict(json.loads(json.dumps(found)))
 
     def _make(self, name: str, key: str) -> None:
         item, settings = ITEMS[name], self.settings
@@ -187,6 +197,7 @@ class _Work:
             "title": item.title,
             "text": item.text,
             "key": key,
+            "settings": self._decides(name),
             "seconds": round(time.monotonic() - began, 1),
             "models": [self.desk.about(model) for model in item.models(settings)],
         }
@@ -215,6 +226,7 @@ class _Work:
             },
             "items": {body["name"]: body for body in found},
             "missing": [name for name in ITEMS if name not in {body["name"] for body in found}],
+            "unlike": [body["name"] for body in found if body["settings"] != self._decides(body["name"])],
         }
         record.write_results(out, results)
         files.write_text(out / record.PAGE, page.render(results, out))

@@ -19,6 +19,7 @@ _ABOUT = (
     "Learning Interpretable Latent Subspaces”, made from this data. Pictures and numbers are of held-out "
     "faces. Intervals are 95 %."
 )
+_UNLIKE = "Made earlier with other settings than those above; with --only {name} it is made with them."
 _COLUMNS = ("Model", "Preset", "Attributes", "From", "Size", "d", "Steps", "Images seen", "Game")
 
 
@@ -30,7 +31,8 @@ def render(results: Mapping[str, Any], out: Path) -> Html:
         out: where the pictures are.
     """
     found = list(results["items"].values())
-    parts = [_head(results), _models(found), *(_item(body, out) for body in found)]
+    parts = [_head(results), _models(found)]
+    parts += [_item(body, out, body["name"] in results["unlike"]) for body in found]
     return page.document("IntroVAC, reproduced", "\n".join(part for part in parts if part))
 
 
@@ -62,7 +64,8 @@ def _models(found: Sequence[Mapping[str, Any]]) -> Html:
     trained = [m["name"] for m in models if m["trained"]]
     taken = ", ".join(m["name"] for m in models if not m["trained"])
     never = ", ".join(m["name"] for m in models if m["name"].startswith("introvac") and not m["game_played"])
-    pair = all(any(name.startswith(kind) for name in trained) for kind in ("vac-", "introvac-"))
+    plain = {name.removeprefix("vac-") for name in trained if name.startswith("vac-")}
+    pair = plain and plain <= {name.removeprefix("introvac-") for name in trained}
     return page.section(
         "Models",
         paragraph(_SAME) if pair else "",
@@ -100,11 +103,13 @@ def _settings(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"preset": body["preset"], **own}
 
 
-def _item(body: Mapping[str, Any], out: Path) -> Html:
+def _item(body: Mapping[str, Any], out: Path, unlike: bool) -> Html:
     notes = "".join(f"<li>{text(note)}</li>" for note in body["notes"])
     inside = page.section(
         body["title"],
         paragraph(body["text"]),
+        paragraph(_UNLIKE.format(name=body["name"]), "warn") if unlike else "",
+        page.details("Made with", page.facts(body["settings"])) if unlike else "",
         *(
             page.table(
                 t["columns"], [[text(cell) for cell in row] for row in t["rows"]], t["title"], t["words"]

@@ -96,7 +96,7 @@ def keep(out: Path, name: str, made: Made, about: dict[str, Any]) -> None:
         out: the page's directory.
         name: of the figure.
         made: what it came to.
-        about: title, models, key and time, as plain data.
+        about: title, models, key, settings and time, as plain data.
 
     Raises:
         DataError, RunError: a file cannot be written.
@@ -140,7 +140,7 @@ def kept(out: Path, name: str) -> dict[str, Any] | None:
         body = json.loads(path.read_text("utf-8"))
         own = all(_OWN_PICTURE.fullmatch(p["file"]) and (out / p["file"]).is_file() for p in body["pictures"])
         whole = body["format"] == FORMAT and own
-        return body if whole and isinstance(body["key"], str) else None
+        return body if whole and isinstance(body["key"], str) and "settings" in body else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
