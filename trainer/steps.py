@@ -153,7 +153,8 @@ def mirrored(model: IntroVAC, z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor
     """Codes (N, d) mirrored at one attribute's hyperplane each, and the labels (N, K) they then stand for.
 
     A mirrored code has the opposite logit of that attribute: it is an edit that goes exactly as far
-    beyond the hyperplane as the code was before it. Attributes take turns.
+    beyond the hyperplane as the code was before it. Attributes take turns. A code on the wrong side of its
+    label's hyperplane lands on the label's side and is asked for the other label, so the classifier must fit.
     """
     rows = torch.arange(len(z), device=z.device)
     turns = rows % labels.shape[1]
