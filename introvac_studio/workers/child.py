@@ -186,6 +186,10 @@ class ChildThread(QThread):
         try:
             process = _start(command)
         except OSError as error:
+            with self._lock:
+                self._over = True  # there is nothing to kill
+                if self._deadline is not None:
+                    self._deadline.cancel()
             text = f"{self.task.title} could not be started: {error.strerror or error}"
             self.ended.emit(Ended("failed", text, None, None))
             return

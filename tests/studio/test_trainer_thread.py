@@ -209,6 +209,24 @@ def test_that_a_child_that_still_saves_is_waited_for_up_to_a_bound(
     assert time.monotonic() - began >= 1.9
 
 
+def test_that_nothing_waits_for_a_child_that_never_started(
+    qtbot: QtBot, watch: Callable[[TrainerThread], Ears], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(command: list[str]) -> subprocess.Popen[bytes]:
+        raise OSError(12, "no memory")
+
+    monkeypatch.setattr(child_module, "_start", refuse)
+    thread = TrainerThread.start_run([], stop_wait=0.05)
+    thread.stop()  # before it runs
+    ears = watch(thread)
+    qtbot.waitUntil(lambda: ears.ended is not None, timeout=LONG)
+    assert ears.ended is not None and "could not be started: no memory" in ears.ended.text
+    deadline = thread._deadline
+    assert deadline is not None
+    deadline.join(10)
+    assert thread._deadline is deadline  # none follows
+
+
 def test_that_a_child_whose_studio_died_saves_and_ends(tmp_path: Path) -> None:
     run = tmp_path / "run"
     flags = arguments(run, "avatars:64", "--set", "epochs=500", "--set", "warmup_epochs=400")
