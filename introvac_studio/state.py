@@ -301,8 +301,9 @@ class StudioState(QObject):
 
     def delta_of(self, name: str) -> float:
         """The usual distance of an edit of an attribute; an added direction has the model's."""
-        own = self.model is not None and name not in self.model.added
-        return min(self.model.card.delta_of(name), LARGEST) if self.model and own else self.delta
+        if self.model is None or name in self.model.added:
+            return self.delta
+        return min(self.model.card.delta_of(name), LARGEST)
 
     @property
     def z(self) -> Code | None:
