@@ -11,6 +11,7 @@ from typing import NoReturn
 from trainer import __version__, commands, edit_commands, paths, sample_commands, train_command
 from trainer.bench import command as bench_command
 from trainer.config import CROPS, PRESET_HELP, PRESETS, SIZES
+from trainer.control import signals_restored
 from trainer.errors import IntroVACError, RunError
 from trainer.metrics import evaluate_command, judge_command
 from trainer.metrics.evaluate import SECTIONS
@@ -331,7 +332,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
     try:
-        return int(args.act(args) or 0)
+        with signals_restored():
+            return int(args.act(args) or 0)
     except IntroVACError as error:
         code, text = (1 if isinstance(error, RunError) else 2), str(error)
     except KeyboardInterrupt:

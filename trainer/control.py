@@ -6,7 +6,8 @@ import json
 import logging
 import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 log = logging.getLogger("trainer")
 
@@ -79,8 +80,27 @@ def listen(control: Control, lines: Iterable[str]) -> None:
     control.stop()
 
 
+def _signals() -> list[signal.Signals]:
+    """SIGINT and, where it exists, SIGTERM."""
+    return [getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name)]
+
+
 def heed_signals(control: Control) -> None:
-    """Take SIGINT and, where it exists, SIGTERM as the wish to stop."""
-    for name in ("SIGINT", "SIGTERM"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: control.stop())
+    """Take SIGINT and SIGTERM as the wish to stop, until `signals_restored` ends."""
+    for number in _signals():
+        signal.signal(number, lambda *_: control.stop())
+
+
+@contextmanager
+def signals_restored() -> Iterator[None]:
+    """Whoever calls a command from its own program has its own handlers back afterwards."""
+    if threading.current_thread() is not threading.main_thread():  # others cannot set handlers anyway
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # one that was not set from Python cannot be set again
+                signal.signal(number, handler)

@@ -433,3 +433,18 @@ def test_that_help_names_every_flag_of_every_command() -> None:
         text = sub.format_help()
         for action in sub._actions:
             assert all(flag in text for flag in action.option_strings), (name, action.dest)
+
+
+def test_that_a_command_gives_signal_handlers_back(tmp_path: Path) -> None:
+    import signal
+
+    def own(*_: object) -> None: ...
+
+    before = signal.signal(signal.SIGINT, own)
+    try:
+        run = ["train", "--preset", "quick", "--data", "avatars:40", "--run", str(tmp_path / "run")]
+        small = ["image_size=32", "channels=4,4,4", "latent_dim=4", "batch_size=4", "device=cpu"]
+        assert main([*run, *(f"--set={one}" for one in small), "--max-steps", "1"]) == 0
+        assert signal.getsignal(signal.SIGINT) is own
+    finally:
+        signal.signal(signal.SIGINT, before)
