@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from introvac_studio import evaluation_cards
 from introvac_studio import evaluation_tables as tables
-from introvac_studio.evaluation_tables import Card, Table, edit_name, maybe
+from introvac_studio.evaluation_cards import Card
+from introvac_studio.evaluation_figures import Table, maybe
+from introvac_studio.evaluation_tables import edit_name
 from trainer.errors import DataError
 
 FORMAT = 1
 METRICS, REPORT = "metrics.json", "report.html"
-_LARGEST = 64 * 2**20  # bytes of a file that is read
+_LARGEST = 16 * 2**20  # bytes of a file that is read
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,10 @@ class Results:
     def folder(self) -> Path:
         return self.path.parent
 
+    def about(self, digest: str) -> bool:
+        """Whether a model of these weights is among those that were measured."""
+        return any(model.sha256 == digest for model in self.models)
+
     @property
     def report(self) -> Path | None:
         """The report beside it, where there is one."""
@@ -150,7 +157,7 @@ def load(path: Path) -> Results:
         )
     try:
         return _results(path, body)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         what = f"{type(error).__name__}: {error}"
         raise DataError(f"{path}: is damaged or incomplete ({what}); evaluate again") from error
 
@@ -166,7 +173,7 @@ def _results(path: Path, body: dict[str, Any]) -> Results:
         models=models,
         facts=_facts(data, body.get("judge")),
         made=_made(made),
-        cards=tables.cards(parts),
+        cards=evaluation_cards.cards(parts),
         distances=tables.distances(parts),
         samples=tables.samples(parts),
         edits={

@@ -1,158 +1,18 @@
-"""An evaluation's numbers in rows and columns, with their intervals; which is better; the headlines.
-
-Each cell has one figure for each of one or two models. Free of Qt and of torch.
-"""
+"""The tables of an evaluation, from what `metrics.json` says of one model or two. No Qt, no torch."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
+from introvac_studio.evaluation_figures import Better, Cell, Column, Figure, Part, Row, Table, maybe, number
 from trainer.metrics.protocol import TITLES
 
-Better = Literal["low", "high", ""]
-Part = Mapping[str, Any]  # of one model, as read
-_PREFERRED = ("inception", "lite0", "pixels")  # features of the headline
 _CARD_WORDS = {
     "count": "pictures made", "against": "real pictures", "what": "compared", "dim": "numbers a picture",
     "input_size": "input of the features, px", "chosen_on": "chosen on", "size": "size, px",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number, where there is an interval with it.
-
-    Attributes:
-        value: the number.
-        low, high: its interval, or None.
-        share: whether it is a share, shown in per cent.
-        notes: (what, text) on how it was measured.
-        warning: why it misleads, or "".
-        n: faces that it is the mean of, or 0.
-    """
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-    share: bool = False
-    notes: tuple[tuple[str, str], ...] = ()
-    warning: str = ""
-    n: int = 0
-
-    @property
-    def reach(self) -> tuple[float, float] | None:
-        """The interval that a comparison takes.
-
-        Where all n faces agree, theirs has no width: 3 / n is taken on either side, the 95 % bound of what
-        was never seen in n ("rule of three").
-        """
-        if self.low is None or self.high is None:
-            return None
-        extra = 3 / self.n if self.n and self.low == self.high else 0.0
-        return self.low - extra, self.high + extra
-
-    @property
-    def text(self) -> str:
-        """The number alone."""
-        return number(self.value, self.share)
-
-    @property
-    def interval(self) -> str:
-        """Such as "0.12–0.15"; empty without one."""
-        if self.low is None or self.high is None:
-            return ""
-        if self.share:
-            return f"{_digits(100 * self.low, 0)}–{_digits(100 * self.high, 0)}"
-        return f"{number(self.low)}{'–' if self.low >= 0 else ' to '}{number(self.high)}"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A figure of each model; None where it was not measured."""
-
-    figures: tuple[Figure | None, ...]
-    better: Better = ""
-
-    @property
-    def best(self) -> int | None:
-        """The better of two models, only where their intervals have nothing in common."""
-        if not self.better or len(self.figures) != 2 or None in self.figures:
-            return None
-        a, b = self.figures
-        assert a is not None and b is not None
-        first, second = a.reach, b.reach
-        if first is None or second is None:
-            return None
-        if first[1] < second[0]:
-            return 0 if self.better == "low" else 1
-        if second[1] < first[0]:
-            return 1 if self.better == "low" else 0
-        return None
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a table; `tip` says what it is about."""
-
-    name: str
-    cells: tuple[Cell, ...]
-    group: str = ""
-    tip: str = ""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A heading and one line on what its numbers mean."""
-
-    title: str
-    tip: str
-
-
-@dataclass(frozen=True)
-class Table:
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True)
-class Card:
-    """A headline: a cell, and for each model two short lines below its number."""
-
-    title: str
-    tip: str
-    cell: Cell
-    below: tuple[tuple[str, str], ...]
-
-
-# -- numbers as text ----------------------------------------------------------------------
-
-
-def _digits(value: float, places: int) -> str:
-    text = f"{value:,.{places}f}"
-    return text.replace("-", "−")
-
-
-def number(value: float, share: bool = False) -> str:
-    """Per cent with one digit, or three significant digits."""
-    if not math.isfinite(value):
-        return "–"
-    if share:
-        return f"{_digits(100 * value, 1)} %"
-    size = abs(value)
-    if size and size < 1e-3:
-        return f"{value:.1e}".replace("-", "−")
-    places = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 10 else 3
-    return _digits(value, places)
-
-
-def maybe(value: Any) -> float | None:
-    return None if value is None else float(value)
-
-
-# -- tables -----------------------------------------------------------------------------------
 
 
 def _figure(one: Part | None, share: bool = False) -> Figure | None:
@@ -169,7 +29,8 @@ def _joined(found: Sequence[Mapping[Any, Any]]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(key for one in found for key in one))
 
 
-def _distance(one: Part | None) -> Figure | None:
+def distance(one: Part | None) -> Figure | None:
+    """Of a distance, with its protocol card."""
     if one is None:
         return None
     notes = [("measured", str(one["name"]))]
@@ -202,7 +63,7 @@ def distances(parts: Sequence[Part]) -> Table:
         here = [mine.get((what, features), {}) for mine in found]
         cells = []
         for kind in ("frechet", "kernel"):
-            cells.append(Cell(tuple(_distance(one.get(kind)) for one in here), "low"))
+            cells.append(Cell(tuple(distance(one.get(kind)) for one in here), "low"))
             cells.append(Cell(tuple(_floor(one.get(kind)) for one in here)))
         names = {str(one["name"]) for group in here for one in group.values()}
         title = TITLES.get(features, features)
@@ -376,111 +237,3 @@ def reading(parts: Sequence[Part]) -> Table:
         for name in _joined(found)
     )
     return Table(columns, rows)
-
-
-# -- headlines --------------------------------------------------------------------------------
-
-
-def cards(parts: Sequence[Part]) -> tuple[Card, ...]:
-    made = (_distance_card(parts), _edit_card(parts), _leak_card(parts), _accuracy_card(parts))
-    return tuple(card for card in (*made, _code_card(parts)) if card is not None)
-
-
-_Headline = tuple[Figure | None, tuple[str, str]]
-
-
-def _card(
-    title: str, tip: str, found: Sequence[tuple[Figure | None, tuple[str, str]]], better: Better
-) -> Card | None:
-    if not any(figure for figure, _ in found):
-        return None
-    return Card(title, tip, Cell(tuple(f for f, _ in found), better), tuple(lines for _, lines in found))
-
-
-def _distance_card(parts: Sequence[Part]) -> Card | None:
-    """Of reconstructions, on the best features that all models have; of pixels' means, failing that."""
-    every = [
-        {
-            str(d["protocol"]["features"]): d
-            for d in part.get("distances") or ()
-            if d["kind"] == "frechet" and d["protocol"]["what"] == "reconstructions"
-        }
-        for part in parts
-    ]
-    features = next((f for f in _PREFERRED if all(f in mine for mine in every)), None)
-    if features is None:
-        return None
-    found: list[_Headline] = []
-    for mine in every:
-        one = mine[features]
-        floor = f"real vs real {number(float(one['floor']))}" if one.get("floor") is not None else ""
-        found.append((_distance(one), (floor, "")))
-    name = str(every[0][features]["name"])
-    tip = f"{name} between real faces and their reconstructions; smaller is nearer"
-    return _card("Reconstruction FID" if name == "FID" else "Reconstruction", tip, found, "low")
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _edit_card(parts: Sequence[Part]) -> Card | None:
-    found: list[_Headline] = []
-    judged = any(e["judged"] for part in parts for e in edits_of(part))
-    shared = set.intersection(*({edit_name(edit) for edit in edits_of(part)} for part in parts))
-    for part in parts:
-        edits = [edit for edit in edits_of(part) if edit_name(edit) in shared]
-        right = [float(e["reencoded"]["mean"]) for e in edits if e["reencoded"]]
-        seen = [float(e["judged"]["mean"]) for e in edits if e["judged"]]
-        again = f"re-encoded {number(_mean(right), True)}" if right else ""
-        least, name = min(
-            ((float(e["judged"]["mean"]), edit_name(e)) for e in edits if e["judged"]), default=(1.0, "")
-        )
-        weakest = f"least {name} {number(least, True)}" if name else ""
-        if judged:
-            found.append((Figure(_mean(seen), share=True) if seen else None, (again, weakest)))
-        else:
-            found.append((Figure(_mean(right), share=True) if right else None, ("by its own reading", "")))
-    tip = "Share of edits that the independent judge finds done, over attributes (of both models) and ways"
-    plain = "Share of edits that the model itself finds done; a judge would say it independently"
-    return _card("Edit success" if judged else "Edits re-encoded", tip if judged else plain, found, "high")
-
-
-def _leak_card(parts: Sequence[Part]) -> Card | None:
-    found: list[_Headline] = []
-    for part in parts:
-        mean = (part.get("leakage") or {}).get("mean")
-        equal = ((part.get("at_equal_success") or {}).get("leakage") or {}).get("mean")
-        below = f"at equal success {number(float(equal), True)}" if equal is not None else ""
-        found.append((None if mean is None else Figure(float(mean), share=True), (below, "")))
-    tip = "Share of other attributes’ judged labels that an edit changes although a true edit would not"
-    return _card("Leakage", tip, found, "low")
-
-
-def _accuracy_card(parts: Sequence[Part]) -> Card | None:
-    found: list[_Headline] = []
-    readings = [(part.get("reading") or {}).get("attributes", ()) for part in parts]
-    shared = set.intersection(*({str(one["name"]) for one in reading} for reading in readings))
-    for reading in readings:
-        every = [(float(a["accuracy"]["mean"]), str(a["name"])) for a in reading if a["name"] in shared]
-        if not every:
-            found.append((None, ("", "")))
-            continue
-        least, name = min(every)
-        figure = Figure(_mean([value for value, _ in every]), share=True)
-        found.append((figure, (f"least {name} {number(least, True)}" if len(every) > 1 else name, "")))
-    tip = "Share of faces whose labels the model’s classifier reads rightly, over attributes (of both models)"
-    return _card("Classifier accuracy", tip, found, "high")
-
-
-def _code_card(parts: Sequence[Part]) -> Card | None:
-    found: list[_Headline] = []
-    for part in parts:
-        use = (part.get("reading") or {}).get("latent")
-        if not use:
-            found.append((None, ("", "")))
-            continue
-        below = f"{int(use['active'])} of {len(use['kl'])} units active"
-        found.append((Figure(float(use["total"])), (below, "")))
-    tip = "KL divergence of the code from the prior, in nats, and how many dimensions vary over faces"
-    return _card("KL, nats", tip, found, "")

@@ -11,8 +11,8 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from introvac_studio import theme
+from introvac_studio.evaluation_figures import number
 from introvac_studio.evaluation_results import Curve, Latent, Model
-from introvac_studio.evaluation_tables import number
 from introvac_studio.widgets.diagnostics_view import _Plot
 from introvac_studio.widgets.loss_plot import ink, mixed
 from introvac_studio.widgets.metric_table import model_colour
@@ -31,6 +31,8 @@ class _Titled(QWidget):
         self.said.setFont(tabular(self.said.font()))
         self.plot = _Plot(name, 150)
         self.plot.setToolTip(tip)
+        # A table above has the height it needs first; a plot takes what is left.
+        self.plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -111,21 +113,20 @@ class LatentPlot(_Titled):
     def __init__(self) -> None:
         tip = "Mean KL of q(z|x) from the prior by dimension, in nats: near 0, one says nothing of a face."
         super().__init__("KL of each dimension in nats, largest first", "KL by dimension", tip)
-        self._found: tuple[tuple[str, Latent], ...] = ()
+        self._found: tuple[tuple[int, str, Latent], ...] = ()  # which model, its label, its code
         self.restyle()
 
     def show_models(self, models: Sequence[Model], labels: Sequence[str]) -> None:
         self._found = tuple(
-            (label, model.latent)
-            for label, model in zip(labels, models, strict=True)
+            (i, label, model.latent)
+            for i, (label, model) in enumerate(zip(labels, models, strict=True))
             if model.latent is not None
         )
-        self._of = [i for i, model in enumerate(models) if model.latent is not None]
         two = len(models) > 1
         told = [
             f"{label + ': ' if two else ''}total {number(use.total)}, "
             f"{use.active} of {len(use.kl)} dimensions vary by more than {use.threshold:g}"
-            for label, use in self._found
+            for _, label, use in self._found
         ]
         self.said.setText("\n".join(told))
         self.said.setVisible(bool(told))
@@ -134,13 +135,15 @@ class LatentPlot(_Titled):
 
     def draw(self) -> None:
         p, item = theme.current(), self.plot.getPlotItem()
+        self.legend.setVisible(len(self._found) > 1)
+        self.legend.setText("A filled, B as a line")
         if not self._found:
             return
-        top = max(max(use.kl, default=0.0) for _, use in self._found)
-        most = max(len(use.kl) for _, use in self._found)
+        top = max(max(use.kl, default=0.0) for _, _, use in self._found)
+        most = max(len(use.kl) for _, _, use in self._found)
         self.plot.set_range((0.4, most + 0.6), (0.0, 1.08 * max(top, 1e-9)))
-        for k, (_, use) in enumerate(self._found):
-            colour, heights = model_colour(self._of[k]), np.sort(np.asarray(use.kl))[::-1]
+        for k, (i, _, use) in enumerate(self._found):
+            colour, heights = model_colour(i), np.sort(np.asarray(use.kl))[::-1]
             x = np.arange(1, len(heights) + 1)
             if k == 0:
                 bars = pg.BarGraphItem(
@@ -152,5 +155,3 @@ class LatentPlot(_Titled):
                 item.addItem(
                     pg.PlotDataItem(edges, heights, stepMode="center", pen=pg.mkPen(colour, width=2))
                 )
-        self.legend.setText("A filled, B as a line" if len(self._found) > 1 else "")
-        self.legend.setVisible(len(self._found) > 1)

@@ -6,18 +6,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtGui import QFont, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
-    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
-    QSizePolicy,
     QStackedLayout,
     QStackedWidget,
     QVBoxLayout,
@@ -25,103 +21,25 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
+from introvac_studio.evaluation_figures import number
 from introvac_studio.evaluation_results import AMOUNTS, Results
-from introvac_studio.evaluation_tables import Card, number
-from introvac_studio.widgets import heat_map
 from introvac_studio.widgets.evaluation_plots import CalibrationPlot, LatentPlot
-from introvac_studio.widgets.heat_map import HeatMap
-from introvac_studio.widgets.metric_table import MetricTable, model_colour
+from introvac_studio.widgets.leakage_page import LeakagePage, scrolled
+from introvac_studio.widgets.metric_card import CardView
+from introvac_studio.widgets.metric_table import model_colour
 from introvac_studio.widgets.picture_browser import PictureBrowser
 from introvac_studio.widgets.segmented import Segmented
-from introvac_studio.widgets.texts import Line, muted, tabular
+from introvac_studio.widgets.table_page import TablePage
+from introvac_studio.widgets.texts import Line
 
 PAGES = ("Distances", "Samples", "Edits", "Leakage", "Reading", "Pictures", "Notes")
-_HOW = "Choose a number to see how it was measured."
 
 
-def _scrolled(widget: QWidget) -> QScrollArea:
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    area.setWidget(widget)
-    return area
+class _Pages(QStackedWidget):
+    """Pages that scroll inside themselves: the highest one does not make all of them as high."""
 
-
-class CardView(QFrame):
-    """A headline: what, the number of each model, and what belongs to it."""
-
-    def __init__(self, card: Card, labels: Sequence[str]) -> None:
-        super().__init__()
-        self.card = card
-        self.setObjectName("card")
-        self.setToolTip(card.tip)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(12, theme.GRID, 12, theme.GRID)
-        layout.setSpacing(2)
-        title = Line()
-        title.setObjectName("heading")
-        title.say(card.title)
-        layout.addWidget(title)
-        self.values: list[QLabel] = []
-        told = []
-        two = len(labels) > 1
-        for i, (figure, below) in enumerate(zip(card.cell.figures, card.below, strict=True)):
-            line = QHBoxLayout()
-            line.setSpacing(4 if two else 6)
-            value = QLabel("–" if figure is None else figure.text)
-            value.setFont(tabular(self.font(), 15 if two else 22, bold=True))
-            value.setStyleSheet(f"font-size: {15 if two else 22}px;")
-            self.values.append(value)
-            if two:
-                dot = QLabel("●")
-                dot.setStyleSheet(f"color: {model_colour(i).name()}; font-size: 10px;")
-                line.addWidget(dot)
-            line.addWidget(value)
-            best = card.cell.best == i
-            if best:
-                mark = QLabel("✓")
-                mark.setStyleSheet(f"color: {theme.current().good}; font-weight: 700;")
-                line.addWidget(mark)
-            reach = "" if figure is None else figure.interval
-            lines = [part for part in (reach, *below) if part]
-            if two:
-                more = _small(reach, "\n".join(lines), 11)
-                line.addWidget(more, 1)
-                layout.addLayout(line)
-            else:
-                line.addStretch(1)
-                layout.addLayout(line)
-                for k in range(2):
-                    layout.addWidget(_small(lines[k] if k < len(lines) else " "))
-            spoken = f"{labels[i]}: " if two else ""
-            told.append(f"{spoken}{value.text()} {' '.join(lines)}{' better' if best else ''}")
-        self.setAccessibleName(f"{card.title}: {'; '.join(' '.join(text.split()) for text in told)}")
-
-
-def _small(text: str, more: str = "", pixels: int = 12) -> Line:
-    label = Line()
-    label.setFont(tabular(label.font(), pixels))
-    label.setStyleSheet(f"font-size: {pixels}px;")
-    label.say(text, more)
-    return label
-
-
-class _Detail(QLabel):
-    """How the chosen number was measured."""
-
-    def __init__(self) -> None:
-        super().__init__(_HOW)
-        self.setObjectName("muted")
-        self.setTextFormat(Qt.TextFormat.RichText)
-        self.setWordWrap(True)
-        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-
-    @Slot(str)
-    def tell(self, text: str) -> None:
-        self.setText(text or _HOW)
+    def hasHeightForWidth(self) -> bool:
+        return False
 
 
 class EvaluationView(QWidget):
@@ -139,6 +57,7 @@ class EvaluationView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.results: Results | None = None
+        self._open = ""  # digest of the open model
         self._empty = QLabel()
         self._empty.setObjectName("empty")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -156,7 +75,7 @@ class EvaluationView(QWidget):
         self._stack = QStackedLayout(self)
         self._stack.setContentsMargins(0, 0, 0, 0)
         self._stack.addWidget(blank)
-        self._stack.addWidget(_scrolled(self._content))  # in low windows all of it scrolls
+        self._stack.addWidget(scrolled(self._content))  # in low windows all of it scrolls
         self.open_empty.clicked.connect(self.openRequested)
 
     def _build(self, content: QWidget) -> None:
@@ -170,30 +89,20 @@ class EvaluationView(QWidget):
         layout.addLayout(self._cards)
         bar = QHBoxLayout()
         self.tabs = Segmented(PAGES, "results")
+        self.tabs.setToolTip(f"Alt+1 to Alt+{len(PAGES)}")
         self.amounts = Segmented(AMOUNTS, "amounts of edits")
         self.amounts.setToolTip(
             "At the amounts chosen for the most success, or at those that give every edit the same success"
         )
-        self.kind = Segmented(heat_map.KINDS, "what the colours show")
         bar.addWidget(self.tabs)
         bar.addStretch(1)
         bar.addWidget(self.amounts)
         layout.addLayout(bar)
-        self.pages = QStackedWidget()
-        for page in (
-            self._distances_page(),
-            self._samples_page(),
-            self._edits_page(),
-            self._leakage_page(),
-            self._reading_page(),
-            self._pictures_page(),
-            self._notes_page(),
-        ):
-            self.pages.addWidget(page)
+        self.pages = _Pages()
+        self._build_pages()
         layout.addWidget(self.pages, 1)
         self.tabs.changed.connect(self._on_page)
         self.amounts.changed.connect(self._on_amounts)
-        self.kind.changed.connect(self._on_amounts)
         for place, page_name in enumerate(PAGES, 1):
             shortcut = QShortcut(QKeySequence(f"Alt+{place}"), content)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
@@ -207,6 +116,8 @@ class EvaluationView(QWidget):
         font.setBold(True)
         self.title.setFont(font)
         self.facts = Line()
+        self.other = QLabel("These are results of another model than the one that is open.")
+        self.other.setObjectName("warning")
         self.report = QPushButton("Open report")
         self.report.setToolTip("The whole evaluation as a page in your browser")
         self.folder = QPushButton("Open folder")
@@ -220,6 +131,7 @@ class EvaluationView(QWidget):
         head.setVerticalSpacing(2)
         head.addWidget(self.title, 0, 0)
         head.addWidget(self.facts, 1, 0, 1, 5)
+        head.addWidget(self.other, 2, 0, 1, 5)
         head.setColumnStretch(0, 1)
         for k, button in enumerate((self.report, self.folder, self.save, self.open), 1):
             head.addWidget(button, 0, k)
@@ -229,90 +141,24 @@ class EvaluationView(QWidget):
         self.open.clicked.connect(self.openRequested)
         return head
 
-    def _page(self, *widgets: QWidget) -> QWidget:
-        page = QWidget()
-        layout = QVBoxLayout(page)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(theme.GRID)
-        for widget in widgets:
-            layout.addWidget(widget)
-        layout.addStretch(1)
-        return page
-
-    def _distances_page(self) -> QWidget:
-        self.distances, self._no_distances, detail = MetricTable("distances"), muted(wrap=True), _Detail()
-        self.distances.chosen.connect(detail.tell)
-        return self._page(self._no_distances, self.distances, detail)
-
-    def _samples_page(self) -> QWidget:
-        self.samples, self._no_samples, detail = MetricTable("samples"), muted(wrap=True), _Detail()
-        self.samples.chosen.connect(detail.tell)
-        return self._page(self._no_samples, self.samples, detail)
-
-    def _edits_page(self) -> QWidget:
-        self.edits = MetricTable("edits")
-        self._no_edits, detail = muted(wrap=True), _Detail()
-        self.edits.chosen.connect(detail.tell)
-        return self._page(self._no_edits, self.edits, detail)
-
-    def _leakage_page(self) -> QWidget:
-        self.heats = (HeatMap("leakage of the first model"), HeatMap("leakage of the second model"))
-        self._heat_names = (QLabel(), QLabel())
-        self._no_heat = muted(wrap=True)
-        inner = QWidget()
-        grid = QGridLayout(inner)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setSpacing(theme.GRID)
-        for k, (name, heat) in enumerate(zip(self._heat_names, self.heats, strict=True)):
-            name.setWordWrap(True)
-            grid.addWidget(name, 2 * k, 0)
-            grid.addWidget(heat, 2 * k + 1, 0)
-        grid.setRowStretch(4, 1)
-        grid.setColumnStretch(1, 1)
-        legend = muted(
-            "A row is an edit, a column what it does to another attribute, as the judge sees it. A dashed "
-            "border marks what the true edit changes too: a shaved beard is no beard any more. Best is 0 "
-            "elsewhere.",
-            wrap=True,
-        )
-        page = QWidget()
-        layout = QVBoxLayout(page)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(theme.GRID)
-        top = QHBoxLayout()
-        top.setSpacing(2 * theme.GRID)
-        top.addWidget(legend, 1)
-        top.addWidget(self.kind, 0, Qt.AlignmentFlag.AlignTop)
-        layout.addLayout(top)
-        layout.addWidget(self._no_heat)
-        layout.addWidget(_scrolled(inner), 1)
-        return page
-
-    def _reading_page(self) -> QWidget:
-        self.reading = MetricTable("how rightly attributes are read")
+    def _build_pages(self) -> None:
         self.calibration, self.latent = CalibrationPlot(), LatentPlot()
-        detail = _Detail()
-        self.reading.chosen.connect(detail.tell)
-        self._no_reading, self._plots = muted(wrap=True), QWidget()
+        self._plots = QWidget()
         plots = QHBoxLayout(self._plots)
         plots.setContentsMargins(0, 0, 0, 0)
         plots.setSpacing(3 * theme.GRID)
         plots.addWidget(self.calibration, 2)
         plots.addWidget(self.latent, 3)
-        page = QWidget()
-        layout = QVBoxLayout(page)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(theme.GRID)
-        layout.addWidget(self._no_reading)
-        layout.addWidget(self.reading)
-        layout.addWidget(detail)
-        layout.addWidget(self._plots, 1)
-        layout.addStretch(0)
-        return page
-
-    def _pictures_page(self) -> QWidget:
+        self.distances, self.samples = TablePage("distances"), TablePage("samples")
+        self.edits = TablePage("edits")
+        self.leakage = LeakagePage()
+        self.reading = TablePage("how rightly attributes are read", self._plots)
         self.pictures = PictureBrowser()
-        return self.pictures
+        for page in (
+            self.distances, self.samples, self.edits, self.leakage, self.reading, self.pictures,
+            self._notes_page(),
+        ):  # fmt: skip
+            self.pages.addWidget(page)
 
     def _notes_page(self) -> QWidget:
         self.notes = QLabel()
@@ -321,7 +167,7 @@ class EvaluationView(QWidget):
         self.notes.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         flags = Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         self.notes.setTextInteractionFlags(flags)
-        return _scrolled(self.notes)
+        return scrolled(self.notes)
 
     # -- what it is told ------------------------------------------------------------------
 
@@ -336,32 +182,34 @@ class EvaluationView(QWidget):
         """What is said in place of results; empty where there are some."""
         return self._empty.text() if self._stack.currentIndex() == 0 else ""
 
+    def set_open_model(self, digest: str) -> None:
+        """Which model is open, "" for none: results of another one say so."""
+        self._open = digest
+        self._tell_whose()
+
+    def _tell_whose(self) -> None:
+        self.other.setVisible(
+            bool(self._open) and self.results is not None and not self.results.about(self._open)
+        )
+
     def show_results(self, results: Results) -> None:
         """Fill all pages."""
         self.results = results
         names = results.labels
-        dots = [f'<span style="color:{model_colour(i).name()}">●</span>&nbsp;' for i in range(len(names))]
-        dots = dots if len(names) > 1 else [""]
-        self.title.setText(" &nbsp; ".join(dot + html.escape(n) for dot, n in zip(dots, names, strict=True)))
         self.title.setToolTip(
             "\n".join(f"{n}: {m.facts}" for n, m in zip(names, results.models, strict=True))
         )
         self.facts.say(results.facts, f"{results.facts}\n{results.made}\n{results.path}")
         self.report.setEnabled(results.report is not None)
         self.save.setEnabled(results.report is not None)
-        self._fill_cards(results)
-        self.distances.show_table(results.distances, names)
-        self.samples.show_table(results.samples, names)
-        self.reading.show_table(results.reading, names)
-        for table, note, said in (
-            (self.distances, self._no_distances, "Distances were not measured; see the notes."),
-            (self.samples, self._no_samples, "How good samples are was not measured; see the notes."),
-            (self.reading, self._no_reading, "How labels are read was not measured; see the notes."),
+        self._tell_whose()
+        self._fill_head(results)
+        for page, table, absent in (
+            (self.distances, results.distances, "Distances were not measured; see the notes."),
+            (self.samples, results.samples, "How good samples are was not measured; see the notes."),
+            (self.reading, results.reading, "How labels are read was not measured; see the notes."),
         ):
-            there = table.rowCount() > 0
-            table.setVisible(there)
-            note.setText("" if there else said)
-            note.setVisible(not there)
+            page.show_table(table, names, absent)
         self._plots.setVisible(any(m.curves or m.latent for m in results.models))
         self.calibration.show_models(results.models)
         self.latent.show_models(results.models, names)
@@ -370,6 +218,19 @@ class EvaluationView(QWidget):
         self._on_amounts()
         self._stack.setCurrentIndex(1)
         self._on_page(self.tabs.value)
+
+    def _fill_head(self, results: Results) -> None:
+        """The title and the cards, in the theme's colours."""
+        names = results.labels
+        dots = [f'<span style="color:{model_colour(i).name()}">●</span>&nbsp;' for i in range(len(names))]
+        dots = dots if len(names) > 1 else [""]
+        self.title.setText(" &nbsp; ".join(dot + html.escape(n) for dot, n in zip(dots, names, strict=True)))
+        self._fill_cards(results)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and self.results is not None:
+            self._fill_head(self.results)
 
     def _fill_cards(self, results: Results) -> None:
         for old in self.cards:
@@ -406,30 +267,11 @@ class EvaluationView(QWidget):
         results, amounts = self.results, self.amounts.value
         if results is None:
             return
-        table = results.edits[amounts]
-        self.edits.show_table(table, results.labels)
-        self.edits.setVisible(bool(table.rows))
         equal = amounts == AMOUNTS[1]
-        why = "Edits were not measured" + (" at equal success; that needs a judge" if equal else "")
+        absent = "Edits were not measured" + (" at equal success; that needs a judge" if equal else "")
         levels = [m.success for m in results.models if m.success is not None]
-        level = (
-            f"Amounts at which {number(levels[0], True)} of edits succeed; found on other faces."
-            if levels
-            else ""
-        )
-        self._no_edits.setText(
-            level if table.rows and equal else "" if table.rows else f"{why}; see the notes."
-        )
-        self._no_edits.setVisible(bool(self._no_edits.text()))
-        found = [model.heats[amounts] for model in results.models]
-        for k, (name, view) in enumerate(zip(self._heat_names, self.heats, strict=True)):
-            heat = found[k] if k < len(found) else None
-            view.show_heat(heat, self.kind.value)
-            view.setVisible(heat is not None)
-            name.setVisible(heat is not None)
-            if heat is not None:
-                mean = "" if heat.mean is None else f"  ·  mean leakage {number(heat.mean, True)}"
-                name.setText(results.labels[k] + mean)
-        absent = "Leakage was not measured; it needs edits and a judge that knows other attributes."
-        self._no_heat.setText("" if any(found) else absent)
-        self._no_heat.setVisible(not any(found))
+        level = ""
+        if equal and levels:
+            level = f"Amounts at which {number(levels[0], True)} of edits succeed; found on other faces."
+        self.edits.show_table(results.edits[amounts], results.labels, f"{absent}; see the notes.", level)
+        self.leakage.show_heats(results.labels, [model.heats[amounts] for model in results.models])

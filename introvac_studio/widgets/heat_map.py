@@ -7,8 +7,8 @@ from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from introvac_studio import theme
+from introvac_studio.evaluation_figures import number
 from introvac_studio.evaluation_results import Heat
-from introvac_studio.evaluation_tables import number
 from introvac_studio.widgets.cosine_view import mixed
 from introvac_studio.widgets.texts import tabular
 
@@ -26,6 +26,7 @@ class HeatMap(QWidget):
         self._kind = KINDS[0]
         self._name = name
         self._left = self._top = 0
+        self._wide = CELL
         self.setAccessibleName(name)
 
     def show_heat(self, heat: Heat | None, kind: str = KINDS[0]) -> None:
@@ -35,7 +36,8 @@ class HeatMap(QWidget):
             metrics = self.fontMetrics()
             self._left = max(metrics.horizontalAdvance(name) for name in heat.rows) + 2 * theme.GRID
             self._top = metrics.height() + theme.GRID
-            self._wide = max(CELL, *(metrics.horizontalAdvance(name) + theme.GRID for name in heat.columns))
+            widest = max((metrics.horizontalAdvance(name) for name in heat.columns), default=0)
+            self._wide = max(CELL, widest + theme.GRID)
             told = (self.text_at_cell(i, j) for i in range(len(heat.rows)) for j in range(len(heat.columns)))
             self.setAccessibleDescription("; ".join(text for text in told if text))
         self.setFixedSize(self.sizeHint())

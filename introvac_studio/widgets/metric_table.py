@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QPoint, QRect, QSize, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPalette, QPen
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -23,12 +23,12 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
-from introvac_studio.evaluation_tables import Cell, Figure, Row, Table
+from introvac_studio.evaluation_figures import Cell, Figure, Row, Table
 from introvac_studio.widgets.loss_plot import ink
 from introvac_studio.widgets.texts import tabular
 
 _ROLE = Qt.ItemDataRole.UserRole + 1
-_LINE, _PAD, _DOT = 22, 8, 14
+_LINE, _PAD, _DOT = 22, 6, 14
 _Index = QModelIndex | QPersistentModelIndex
 
 
@@ -43,7 +43,9 @@ class _Figures(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         cell = index.data(_ROLE)
         if not isinstance(cell, Cell):
-            super().paint(painter, option, index)
+            named = QStyleOptionViewItem(option)
+            named.rect = option.rect.adjusted(_PAD - 3, 0, 0, 0)  # the style itself leaves 3
+            super().paint(painter, named, index)
             self._dots(painter, option.rect, index)
             return
         p, box = theme.current(), option.rect
@@ -132,6 +134,7 @@ class MetricTable(QTableWidget):
         self._columns: tuple[str, ...] = ()
         self._sizes: list[_Widths] = []
         self._kept = Table((), ())
+        self._was_too_wide = False
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
@@ -181,9 +184,19 @@ class MetricTable(QTableWidget):
     def sizeHint(self) -> QSize:
         """As high as its rows."""
         rows = self.verticalHeader().length() + self.horizontalHeader().sizeHint().height()
-        bar = self.horizontalScrollBar()
-        below = bar.sizeHint().height() if self.horizontalHeader().length() > self.viewport().width() else 0
-        return QSize(super().sizeHint().width(), rows + below + 2 * self.frameWidth() + 2)
+        below = self.horizontalScrollBar().sizeHint().height() if self._too_wide() else 0
+        return QSize(super().sizeHint().width(), rows + below + 2 * self.frameWidth())
+
+    def _too_wide(self) -> bool:
+        """Whether the columns need a scroll bar, where all rows have room."""
+        return self.horizontalHeader().length() > self.width() - 2 * self.frameWidth()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A width that lets the scroll bar come or go is another height, too."""
+        super().resizeEvent(event)
+        if self._too_wide() != self._was_too_wide:
+            self._was_too_wide = self._too_wide()
+            self.updateGeometry()
 
     def minimumSizeHint(self) -> QSize:
         return QSize(200, min(self.sizeHint().height(), 130))
@@ -234,7 +247,6 @@ class MetricTable(QTableWidget):
         font = self.font()
         font.setBold(True)
         item.setFont(font)
-        item.setForeground(self.palette().color(QPalette.ColorRole.Text))
         self.setItem(i, 0, item)
         if self.columnCount() > 1:
             self.setSpan(i, 0, 1, self.columnCount())

@@ -34,7 +34,7 @@ from introvac_studio.evaluation_results import Model, Picture
 from introvac_studio.widgets.texts import muted, tabular
 
 ZOOMS = (0.25, 1 / 3, 0.5, 2 / 3, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # screen pixels a pixel
-_MOST_MIB = 256  # of memory for one picture
+_MOST_PIXELS = 50_000_000  # of one picture, which is decoded while the window waits
 
 
 class _Canvas(QWidget):
@@ -106,10 +106,13 @@ class ZoomView(QScrollArea):
         pixmap, said = QPixmap(), absent
         if path is not None:
             reader = QImageReader(str(path))
-            reader.setAllocationLimit(_MOST_MIB)
-            image = reader.read()
-            said = f"{path.name} cannot be read: {reader.errorString()}" if image.isNull() else ""
-            pixmap = QPixmap.fromImage(image) if not image.isNull() else pixmap
+            size = reader.size()
+            if size.width() * size.height() > _MOST_PIXELS:
+                said = f"{path.name} is too large to show here: {size.width()} x {size.height()} pixels"
+            else:
+                image = reader.read()
+                said = f"{path.name} cannot be read: {reader.errorString()}" if image.isNull() else ""
+                pixmap = QPixmap.fromImage(image) if not image.isNull() else pixmap
         self._canvas.pixmap, self._canvas.said = pixmap, said
         self.fit()
 
@@ -180,6 +183,7 @@ class PictureBrowser(QWidget):
         self.list.setFixedWidth(204)
         self.list.setSpacing(2)
         self.caption = muted(wrap=True)
+        self.caption.setTextFormat(Qt.TextFormat.PlainText)
         self.views = (ZoomView("picture of the first model"), ZoomView("picture of the second model"))
         self._names = (QLabel(), QLabel())
         self.zoom = muted()
@@ -199,6 +203,7 @@ class PictureBrowser(QWidget):
         for box, label, view in zip((QWidget(), self._second), self._names, self.views, strict=True):
             column = QVBoxLayout(box)
             column.setContentsMargins(0, 0, 0, 0)
+            label.setTextFormat(Qt.TextFormat.PlainText)
             column.addWidget(label)
             column.addWidget(view, 1)
             beside.addWidget(box, 1)

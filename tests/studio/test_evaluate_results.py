@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QPoint, QSize, Qt
+from PySide6.QtCore import QEvent, QPoint, QSize, Qt
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from introvac_studio.evaluation_results import AMOUNTS, load
-from introvac_studio.evaluation_tables import Cell, Figure, number
+from introvac_studio import theme
+from introvac_studio.evaluation_figures import Cell, Figure, number
+from introvac_studio.evaluation_results import AMOUNTS, Heat, load
 from introvac_studio.widgets.evaluation_view import PAGES, EvaluationView
 from introvac_studio.widgets.heat_map import KINDS, HeatMap
 from introvac_studio.widgets.picture_browser import ZoomView
+from introvac_studio.widgets.table_page import TablePage
 from trainer.errors import DataError
 
 from .evaluations import body, model, write
@@ -125,7 +128,8 @@ def test_that_sections_may_be_absent(tmp_path: Path, qtbot: QtBot) -> None:
     qtbot.addWidget(view)
     view.show_results(load(write(tmp_path / "bare", content)))
     assert not view.cards and "no judge" in view.facts.whole
-    assert not view._no_edits.isHidden() and not view._no_distances.isHidden()
+    for page in (view.edits, view.distances):
+        assert page.table.isHidden() and page.detail.isHidden() and "were not measured" in page.note.text()
     assert "Everything was measured" in view.notes.text()
 
 
@@ -140,6 +144,7 @@ def test_that_sections_may_be_absent(tmp_path: Path, qtbot: QtBot) -> None:
         ('{"format": 1, "models": []}', "damaged or incomplete"),
         ('{"format": 1, "models": [{"name": "a", "edits": [{}]}]}', "damaged or incomplete"),
         ('{"format": 1, "models": [3]}', "damaged or incomplete"),
+        ('{"format": 1, "models": [{"name": "a", "step": 1e999}]}', "damaged or incomplete"),
     ],
 )
 def test_that_a_foreign_or_broken_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -188,17 +193,19 @@ def test_that_all_pages_show_two_models(two: Path, qtbot: QtBot) -> None:
         view.tabs.set_value(page)
         assert view.pages.currentIndex() == PAGES.index(page)
         assert view.grab().toImage().size().width() > 0
+    assert view._content.height() <= view.height()  # it is the tables that scroll, below the headlines
     assert view.cards[0].card.cell.best == 0 and "better" in view.cards[0].accessibleName()
     said: list[str] = []
-    view.distances.chosen.connect(said.append)
-    view.distances.setCurrentCell(1, 1)
+    table = view.distances.table
+    table.chosen.connect(said.append)
+    table.setCurrentCell(1, 1)
     assert "split: test" in said[-1] and "B · b 20.00" in said[-1]
-    view.distances.setCurrentCell(0, 0)
+    table.setCurrentCell(0, 0)
     assert said[-1] == ""
     view.tabs.set_value("Edits")
-    assert view.edits.rowCount() == 4
+    assert view.edits.table.rowCount() == 4
     view.amounts.set_value(AMOUNTS[1])
-    assert view.edits.rowCount() == 1 and "90.0 %" in view._no_edits.text()
+    assert view.edits.table.rowCount() == 1 and "90.0 %" in view.edits.note.text()
     assert "connect to the network" in view.notes.text()
 
 
@@ -217,6 +224,56 @@ def test_that_a_heat_map_tells_its_cells(one: Path, qtbot: QtBot) -> None:
     view.show_heat(heat, KINDS[1])
     assert "by +0.30" in view.text_at_cell(i, j)
     assert not view.grab().isNull()
+
+
+def test_that_a_heat_map_without_other_attributes_is_drawn(qtbot: QtBot) -> None:
+    view = HeatMap("leakage")
+    qtbot.addWidget(view)
+    view.show_heat(Heat(("Hat yes",), (), ((),), ((),), ((),), None))
+    assert not view.grab().isNull() and view.text_at(QPoint(90, 30)) == ""
+
+
+@pytest.mark.parametrize("width", [300, 1400])
+def test_that_a_table_shows_all_rows_and_scrolls_only_where_columns_are_too_wide(
+    one: Path, qtbot: QtBot, width: int
+) -> None:
+    page = TablePage("edits")
+    qtbot.addWidget(page)
+    page.resize(width, 600)
+    with qtbot.waitExposed(page):
+        page.show()
+    page.show_table(load(one).edits[AMOUNTS[0]], ("a",), "absent")
+    table = page.table
+    across, down = table.horizontalScrollBar(), table.verticalScrollBar()
+    qtbot.waitUntil(lambda: (across.maximum() > 0) == (width == 300) and down.maximum() == 0)
+    last = table.visualItemRect(table.item(table.rowCount() - 1, 1))
+    assert table.viewport().rect().bottom() >= last.bottom()
+
+
+def test_that_the_headlines_follow_the_theme(
+    two: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = EvaluationView()
+    qtbot.addWidget(view)
+    monkeypatch.setattr(theme, "current", lambda: theme.LIGHT)
+    view.show_results(load(two))
+    titles = [view.title.text()]
+    monkeypatch.setattr(theme, "current", lambda: theme.DARK)
+    QApplication.sendEvent(view, QEvent(QEvent.Type.PaletteChange))
+    titles.append(view.title.text())
+    assert titles[0] != titles[1] and len(view.cards) == 5
+
+
+def test_that_results_of_another_model_than_the_open_one_say_so(two: Path, qtbot: QtBot) -> None:
+    view = EvaluationView()
+    qtbot.addWidget(view)
+    view.set_open_model("c" * 8)
+    assert view.other.isHidden()  # there are no results yet
+    view.show_results(load(two))
+    assert not view.other.isHidden()
+    for digest in ("a" * 8, "b" * 8, ""):
+        view.set_open_model(digest)
+        assert view.other.isHidden()
 
 
 def test_that_a_picture_fits_zooms_and_says_when_it_is_broken(
