@@ -136,7 +136,8 @@ def suggestion(model: Subject, data: str, folder: Path, device: str = "auto") ->
     """A judge for a model and its data.
 
     One of avatars learns from at least `JUDGE_FACES` of them, however few are evaluated; faces of the
-    reported split stay apart, because a face's split does not depend on how many there are.
+    reported split stay apart, because a face's split does not depend on how many there are. The file
+    has a name that is free in `folder`: a judge that is there may be another model's.
     """
     names, kind = model.config.attributes, kind_of(data)
     if kind == "avatars":
@@ -147,7 +148,11 @@ def suggestion(model: Subject, data: str, folder: Path, device: str = "auto") ->
         names = (*names, *(name for name in ATTRIBUTES if name not in names))
     place = kind if kind in ("avatars", "celeba") else Path(data.partition(":")[2] or data).name
     place = re.sub(r"[^A-Za-z0-9_-]+", "-", place).strip("-") or "data"
-    out = folder / f"{place}-{model.config.image_size}-{model.config.crop}.safetensors"
+    stem = f"{place}-{model.config.image_size}-{model.config.crop}"
+    out, n = folder / f"{stem}.safetensors", 1
+    while out.exists():
+        n += 1
+        out = folder / f"{stem}-{n}.safetensors"
     shape = model.config
     return JudgeRequest(data, shape.image_size, shape.crop, names, out, model.card.derive, device=device)
 

@@ -117,23 +117,21 @@ class Evaluations(QObject):
     @Slot(object)
     def _on_event(self, event: events.Event) -> None:
         self.panel.on_event(event)
-        if isinstance(event, events.Progress) and event.total:
+        if isinstance(event, events.Progress) and event.total and not self.panel.ending:
             what = "training a judge" if self._judge is not None else "evaluating"
             self.statusChanged.emit(f"{what} {100 * event.done / event.total:.0f} %")
 
     @Slot(object)
     def _on_ended(self, ended: Ended) -> None:
         thread, self.thread_ = self.thread_, None
-        if thread is not None:
-            thread.wait()
-            thread.deleteLater()
+        if thread is None:  # shut down while its last word was on the way
+            return
+        thread.wait()
+        thread.deleteLater()
         judge, self._judge = self._judge, None
-        out, self._out = self._out, None
         if ended.reason != "completed":
             self._request = None
-            if out is not None:
-                with suppress(OSError):  # the folder of an evaluation that wrote nothing
-                    out.rmdir()
+            self._drop_empty_folder()
             self.panel.end("Stopped." if ended.reason == "stopped" else "")
             if ended.text:
                 self.panel.banner.tell(ended.text, ended.details)
@@ -143,6 +141,13 @@ class Evaluations(QObject):
             self._on_judge_trained(judge)
         else:
             self._on_evaluated(ended)
+
+    def _drop_empty_folder(self) -> None:
+        """The folder of an evaluation that wrote nothing."""
+        out, self._out = self._out, None
+        if out is not None:
+            with suppress(OSError):
+                out.rmdir()
 
     def _on_judge_trained(self, judge: JudgeRequest) -> None:
         self.panel.end("The judge is trained.")
@@ -159,7 +164,7 @@ class Evaluations(QObject):
         self.idle.emit()
 
     def _on_evaluated(self, ended: Ended) -> None:
-        self._request = None
+        self._request = self._out = None
         now = datetime.datetime.now().strftime("%H:%M")
         self.panel.end(f"Evaluated at {now}.")
         self.statusChanged.emit("evaluated")
@@ -171,8 +176,9 @@ class Evaluations(QObject):
     def stop(self) -> None:
         """Ask the child to end; `idle` tells when it has."""
         if self.thread_ is not None:
-            self._request = None
+            self._request = None  # a judge that is done all the same is followed by nothing
             self.panel.stopping()
+            self.statusChanged.emit("stopping…")
             self.thread_.stop()
 
     @Slot(object)
@@ -190,10 +196,11 @@ class Evaluations(QObject):
             self._train(self.judge_dialog.request)
 
     def shut_down(self) -> None:
-        """End the child and wait for it."""
-        if self.thread_ is not None:
-            self.thread_.close()
-            self.thread_ = None
+        """End the child and wait for it; nothing is started after."""
+        thread, self.thread_, self._request = self.thread_, None, None
+        if thread is not None:
+            thread.close()
+            self._drop_empty_folder()
 
     # -- results ------------------------------------------------------------------------------
 
@@ -201,26 +208,28 @@ class Evaluations(QObject):
     def _on_model(self) -> None:
         """Show the last evaluation of the model that was opened; where there is none, nothing changes."""
         model = self._state.model
-        if self.view.results is None:
-            self.view.clear(_NO_MODEL if model is None else _NOTHING)
-        if model is None or self.running:
-            return
+        self.view.set_open_model("" if model is None else model.digest)
         shown = self.view.results
-        if shown is not None and shown.models[0].sha256 == model.digest:
+        if shown is None:
+            self.view.clear(_NO_MODEL if model is None else _NOTHING)
+        elif model is not None and shown.about(model.digest):
+            return
+        if model is None or self.running:
             return
         last = self._settings.get(f"evaluate/last/{model.digest[:16]}", "")
         if last and Path(last).is_file():
             with suppress(DataError):  # it was changed or moved since: not worth a word
-                self.view.show_results(evaluation_results.load(Path(last)))
+                results = evaluation_results.load(Path(last))
+                if results.about(model.digest):  # else another evaluation was put into its place
+                    self.view.show_results(results)
 
     def _remember(self, results: evaluation_results.Results) -> None:
-        for model in results.models[:1]:
-            key = model.sha256[:16]
-            known = [k for k in self._settings.texts("evaluate/known") if k != key]
-            for old in known[_KEPT - 1 :]:
-                self._settings.forget(f"evaluate/last/{old}")
-            self._settings.set_texts("evaluate/known", [key, *known][:_KEPT])
-            self._settings.set(f"evaluate/last/{key}", str(results.path.resolve()))
+        key = results.models[0].sha256[:16]
+        known = [k for k in self._settings.texts("evaluate/known") if k != key]
+        for old in known[_KEPT - 1 :]:
+            self._settings.forget(f"evaluate/last/{old}")
+        self._settings.set_texts("evaluate/known", [key, *known][:_KEPT])
+        self._settings.set(f"evaluate/last/{key}", str(results.path.resolve()))
 
     def show_results(self, path: Path) -> bool:
         """Show `metrics.json`, or that of a folder; False where it cannot be, which is said."""

@@ -9,17 +9,18 @@ import psutil
 import pytest
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog, QMessageBox
+from PySide6.QtWidgets import QComboBox, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from introvac_studio import evaluation_request
 from introvac_studio.evaluation_request import data_of, judges_in, read_judge, subject, suggestion
 from introvac_studio.evaluations import Evaluations
-from introvac_studio.panels.evaluate import SECTIONS
+from introvac_studio.panels.evaluate import SECTIONS, EvaluatePanel
 from introvac_studio.settings import Settings
 from introvac_studio.state import ModelInfo, StudioState
 from introvac_studio.studio import Studio
-from trainer import modelfile
+from introvac_studio.workers.child import Ended
+from trainer import events, modelfile
 from trainer.errors import CheckpointError
 from trainer.metrics.evaluate import SECTIONS as MEASURED
 
@@ -81,10 +82,15 @@ def workspace(
     made.shut_down()
 
 
+def listed(box: QComboBox) -> list[object]:
+    return [box.itemData(i) for i in range(box.count())]
+
+
 def wish(workspace: Evaluations, *sections: str, judge: str = "none") -> None:
     for key, action in workspace.panel.section_actions.items():
         action.setChecked(key in sections)
     workspace.panel.judge.setCurrentIndex(workspace.panel.judge.findData(judge))
+    workspace.panel.judge.activated.emit(workspace.panel.judge.currentIndex())
 
 
 def test_that_one_click_trains_a_judge_evaluates_two_models_and_remembers(
@@ -95,7 +101,7 @@ def test_that_one_click_trains_a_judge_evaluates_two_models_and_remembers(
     homes.set_texts("model/recent", [str(other_model)])
     panel.set_data(DATA)
     panel._fill_models()
-    panel._select(panel.against, other_model)
+    panel.against.activated.emit(listed(panel.against).index(other_model))
     wish(workspace, "reading", "distances", "samples", "pictures", judge="train")
     seen: list[str] = []
     workspace.statusChanged.connect(seen.append)
@@ -138,6 +144,8 @@ def test_that_cancel_stops_it_and_keeps_what_was_there(
     assert " · " in workspace.panel.pace.text()
     with qtbot.waitSignal(workspace.idle, timeout=WAIT):
         workspace.panel.cancel.click()
+        workspace._on_event(events.Progress(what="late", done=1, total=2))  # was on its way
+        assert workspace.panel.pace.text() == "stopping…" and not workspace.panel.cancel.isEnabled()
     assert not child.is_running() and workspace.panel.status.text() == "Stopped."
     assert workspace.panel.banner.text == "" and not list((tmp_path / "evaluations").glob("*"))
     assert workspace.view.results is not None and workspace.view.results.labels == ("old",)
@@ -153,6 +161,19 @@ def test_that_a_killed_child_is_said(workspace: Evaluations, qtbot: QtBot) -> No
         psutil.Process(thread.pid).kill()
     assert "The evaluation died" in workspace.panel.banner.text
     assert workspace.panel.evaluate.isEnabled() and not workspace.running
+
+
+def test_that_a_judge_that_is_done_while_the_window_closes_is_followed_by_nothing(
+    workspace: Evaluations, qtbot: QtBot
+) -> None:
+    wish(workspace, "reading", judge="train")
+    workspace.panel.evaluate.click()
+    thread = workspace.thread_
+    assert thread is not None
+    workspace.shut_down()
+    assert thread.isFinished()
+    workspace._on_ended(Ended("completed", "", 0, None))  # its last word, after all
+    assert not workspace.running
 
 
 def test_that_bad_data_is_said_in_one_line(workspace: Evaluations, qtbot: QtBot, tmp_path: Path) -> None:
@@ -230,12 +251,60 @@ def test_that_the_form_speaks_the_command_lines_words(workspace: Evaluations, tm
     assert args.attributes == "Eyeglasses,FacialHair,Mustache,Beard,Hat,Smiling"
 
 
+def test_that_weights_and_data_are_remembered_and_used_where_they_matter(
+    workspace: Evaluations, homes: Settings, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel, file = workspace.panel, tmp_path / "inception.pth"
+    file.write_bytes(b"")
+    assert not panel.weights.isEnabled()  # pixels have none
+    panel.features.setCurrentIndex(0)
+    assert panel.weights.isEnabled()
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(file), ""))
+    panel.weights.activated.emit(panel.weights.findData("choose"))
+    request = panel.request()
+    assert request is not None and request.arguments()[-2:] == ["--weights", str(file)]
+    panel.features.setCurrentIndex(panel.features.findData("lite0"))
+    request = panel.request()
+    assert request is not None and request.weights is None
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    panel.data.activated.emit(panel.data.findText("Labelled folder…"))
+    assert panel.data.spec == f"folder:{tmp_path}"
+    again = EvaluatePanel(StudioState(), homes)
+    qtbot.addWidget(again)
+    assert again.weights.path == file and again.data.findData(f"folder:{tmp_path}") >= 0
+    again.weights.activated.emit(0)
+    assert again.weights.path is None
+
+
+def test_that_a_file_that_is_no_model_leaves_the_choice(
+    workspace: Evaluations, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel, broken = workspace.panel, tmp_path / "broken.safetensors"
+    broken.write_bytes(b"{}")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(broken), ""))
+    for box, before in ((panel.model, tiny_model), (panel.against, None)):
+        panel.banner.hide()
+        box.activated.emit(box.findText("Choose a file…"))
+        assert str(broken) in panel.banner.text and box.path == before == box.currentData()
+        assert broken not in listed(box)
+    assert panel.evaluate.isEnabled()
+
+
+def test_that_no_judge_stays_no_judge_with_other_data(workspace: Evaluations) -> None:
+    wish(workspace, "reading")
+    workspace.panel.set_data("avatars:200")
+    assert workspace.panel.judge.currentData() == "none" and not workspace.panel.judge_first
+
+
 def test_that_a_judge_of_few_avatars_learns_from_more(tiny_model: Path, tmp_path: Path) -> None:
     wanted = suggestion(subject(tiny_model), "avatars:50:3", tmp_path)
     assert wanted.data == "avatars:4000:3" and wanted.out.name == "avatars-32-none.safetensors"
     photos = suggestion(subject(tiny_model), "folder:/some/My Faces!", tmp_path)
     assert photos.data == "folder:/some/My Faces!" and photos.attributes == ("Eyeglasses", "FacialHair")
     assert photos.out.name == "My-Faces-32-none.safetensors"
+    photos.out.touch()  # perhaps another model's
+    free = suggestion(subject(tiny_model), "folder:/some/My Faces!", tmp_path)
+    assert free.out.name == "My-Faces-32-none-2.safetensors"
     assert data_of(tiny_model, subject(tiny_model).card) == "avatars:4000"
 
 
