@@ -87,14 +87,37 @@ def _edit_card(parts: Sequence[Part]) -> Card | None:
 
 
 def _leak_card(parts: Sequence[Part]) -> Card | None:
-    found: list[_Headline] = []
-    for part in parts:
-        mean = (part.get("leakage") or {}).get("mean")
-        equal = ((part.get("at_equal_success") or {}).get("leakage") or {}).get("mean")
-        below = f"at equal success {number(float(equal), True)}" if equal is not None else ""
-        found.append((None if mean is None else Figure(float(mean), share=True), (below, "")))
-    tip = "Share of other attributes’ judged labels that an edit changes although a true edit would not"
+    chosen = _leaks([edits_of(part) for part in parts])
+    equal = _leaks([(part.get("at_equal_success") or {}).get("edits", ()) for part in parts])
+    found: list[_Headline] = [
+        (
+            None if mean is None else Figure(mean, share=True),
+            ("" if same is None else f"at equal success {number(same, True)}", ""),
+        )
+        for mean, same in zip(chosen, equal, strict=True)
+    ]
+    tip = (
+        "Share of other attributes’ judged labels that an edit changes, those left out that a true edit is "
+        "known to change too; over edits that both models reach"
+    )
     return _card("Leakage", tip, found, "low")
+
+
+def _leaks(every: Sequence[Sequence[Part]]) -> list[float | None]:
+    """Of each model, over the edits that all have, as in the report: nobody gains by failing at hard ones."""
+    ways = [{edit_name(edit) for edit in edits} for edits in every if edits]
+    shared = set.intersection(*ways) if ways else set()
+    found: list[float | None] = []
+    for edits in every:
+        shares = [
+            float(other["flipped"]["mean"])
+            for edit in edits
+            if edit_name(edit) in shared
+            for other in edit["others"]
+            if not other["truly"]
+        ]
+        found.append(_mean(shares) if shares else None)
+    return found
 
 
 def _accuracy_card(parts: Sequence[Part]) -> Card | None:

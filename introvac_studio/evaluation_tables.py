@@ -10,7 +10,7 @@ from introvac_studio.evaluation_figures import Better, Cell, Column, Figure, Par
 from trainer.metrics.protocol import TITLES
 
 _CARD_WORDS = {
-    "count": "pictures made", "against": "real pictures", "what": "compared", "dim": "numbers a picture",
+    "count": "real pictures", "against": "pictures made", "what": "compared", "dim": "numbers a picture",
     "input_size": "input of the features, px", "chosen_on": "chosen on", "size": "size, px",
 }  # fmt: skip
 

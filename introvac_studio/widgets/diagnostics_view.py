@@ -78,7 +78,7 @@ class _Steps(pg.AxisItem):
         return [f"{v / 1000:g}k" if abs(v) >= 1000 else f"{v:g}" for v in np.round(values, 6)]
 
 
-class _Plot(pg.PlotWidget):
+class SmallPlot(pg.PlotWidget):
     """A small plot in the palette's colours, which the mouse leaves alone."""
 
     def __init__(self, name: str, height: int) -> None:
@@ -124,7 +124,7 @@ class DirectionView(QWidget):
         self._name, self._colour, self._top, self._wanted = name, colour, 0.0, True
         self.title, self.ks, self.figures = QLabel(), QLabel(), muted()
         self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.plot = _Plot(f"chains along {name}", 84)
+        self.plot = SmallPlot(f"chains along {name}", 84)
         self._bars = pg.PlotDataItem(stepMode="center", fillLevel=0)
         self._curve = pg.PlotDataItem()
         self.plot.addItem(self._bars)
@@ -205,7 +205,7 @@ class _Trace(QWidget):
         for label in (self.title, self.readout, self.wanted):
             label.setFont(tabular(label.font()))
             label.setToolTip(tip)
-        self.plot = _Plot(title, 72)
+        self.plot = SmallPlot(title, 72)
         self._line, self._level = pg.PlotDataItem(), pg.InfiniteLine(angle=0, movable=False)
         self.plot.addItem(self._line)
         self.plot.addItem(self._level, ignoreBounds=True)

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from introvac_studio import theme
 from introvac_studio.evaluation_figures import number
 from introvac_studio.evaluation_results import Curve, Latent, Model
-from introvac_studio.widgets.diagnostics_view import _Plot
+from introvac_studio.widgets.diagnostics_view import SmallPlot
 from introvac_studio.widgets.loss_plot import ink, mixed
 from introvac_studio.widgets.metric_table import model_colour
 from introvac_studio.widgets.texts import heading, muted, tabular
@@ -29,7 +29,7 @@ class _Titled(QWidget):
         self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.said.setFont(tabular(self.said.font()))
-        self.plot = _Plot(name, 150)
+        self.plot = SmallPlot(name, 150)
         self.plot.setToolTip(tip)
         # A table above has the height it needs first; a plot takes what is left.
         self.plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)

@@ -59,6 +59,19 @@ def test_that_leakage_leaves_out_what_the_truth_changes(one: Path) -> None:
     assert heat.mean == pytest.approx((4 * 0.03 + 2 * 0.4) / 6)
 
 
+def test_that_models_leak_over_the_edits_that_both_have(tmp_path: Path) -> None:
+    first, second = model("a"), model("b")
+    second["edits"] = second["edits"][:2]  # those that leak less
+    results = load(write(tmp_path / "uneven", body([first, second])))
+    leaks = next(card.cell.figures for card in results.cards if card.title == "Leakage")
+    assert leaks[0] is not None and leaks[1] is not None
+    assert leaks[0].value == pytest.approx(leaks[1].value)
+    alone = load(write(tmp_path / "alone", body([model("a")])))
+    whole = next(card.cell.figures[0] for card in alone.cards if card.title == "Leakage")
+    assert whole is not None and whole.value == pytest.approx((4 * 0.03 + 2 * 0.4) / 6)
+    assert leaks[0].value != pytest.approx(whole.value)
+
+
 @pytest.mark.parametrize(
     ("a", "b", "better", "best"),
     [
