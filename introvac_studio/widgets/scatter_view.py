@@ -298,6 +298,7 @@ class ScatterView(pg.PlotWidget):
                 fitting = (t for t in titles if metrics.horizontalAdvance(t) <= space)
                 style = {"color": theme.current().muted, "font-size": "12px"}
                 item.setLabel(side, next(fitting, titles[-1]), **style)
+                item.getAxis(side).resizeEvent()  # where a title of another length belongs
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

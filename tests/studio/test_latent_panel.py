@@ -270,3 +270,11 @@ def test_that_a_chain_that_does_not_fit_is_refused(panel, state) -> None:
 def test_that_both_axes_have_equal_units(panel) -> None:
     across, up = panel.scatter.getPlotItem().vb.viewPixelSize()
     assert across == pytest.approx(up, rel=0.02)
+
+
+def test_that_a_title_of_another_length_stays_amid_its_axis(panel) -> None:
+    for text in ("a", "a title that is a good deal longer"):
+        panel.scatter.set_titles((text,), (text,))
+        axis = panel.scatter.getPlotItem().getAxis("bottom")
+        drawn = axis.label.mapRectToParent(axis.label.boundingRect())
+        assert drawn.center().x() == pytest.approx(axis.size().width() / 2, abs=2)
