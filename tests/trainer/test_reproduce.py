@@ -359,7 +359,7 @@ def test_that_models_of_other_settings_and_foreign_pages_are_not_mixed_in(
     copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = error_of(capsys, command(copy, "--set", "beta_reg=1"))
-    assert "beta_reg = 6.0, and 1.0 is asked for" in said
+    assert "beta_reg = 3.0, and 1.0 is asked for" in said
     assert "seed = 0, and 1 is asked for" in error_of(capsys, command(copy, "--seed", "1"))
     foreign = tmp_path / "site"
     foreign.mkdir()
