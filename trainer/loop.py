@@ -372,7 +372,8 @@ class Trainer:
         loss, reduce = self.config.loss, self.group.mean_ if self.group.several else None
         common = (self.model, optimisers, x, labels, noise)
         if game:
-            return introvac_step(*common, z_g, loss, self.precision, self.config.game, reduce)
+            first = len(x) * self.group.place.rank
+            return introvac_step(*common, z_g, loss, self.precision, self.config.game, reduce, first)
         return vac_step(*common, loss, self.precision, reduce)
 
     def _noise(self, step: int, rows: int) -> Tensor:

@@ -37,7 +37,7 @@ def attribute_bce(
     """Cross entropy of independent Bernoullis: -log p(y|z), (N, K) logits against (N, K) labels in {0, 1}.
 
     `sum` adds the logits up, as the paper's product of Bernoullis does; `mean` divides by their number,
-    as its authors' code does (fidelity, point 7). `weight` (K,) multiplies each logit's part.
+    as its authors' code does (fidelity, point 7). `weight` multiplies parts: (K,) logits or (N, 1) rows.
     """
     loss = F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), weight, reduction="sum")
     return loss / (logits.numel() if reduction == "mean" else logits.shape[0])

@@ -149,20 +149,60 @@ def _vac_forward(
 
 
 @torch.no_grad()
-def mirrored(model: IntroVAC, z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def mirrored(model: IntroVAC, z: Tensor, labels: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
     """Codes (N, d) mirrored at one attribute's hyperplane each, and the labels (N, K) they then stand for.
 
     A mirrored code has the opposite logit of that attribute: it is an edit that goes exactly as far
-    beyond the hyperplane as the code was before it. Attributes take turns. A code on the wrong side of its
-    label's hyperplane lands on the label's side and is asked for the other label, so the classifier must fit.
+    beyond the hyperplane as the code was before it. A code on the wrong side of its label is mirrored to
+    where the label says, and the label is turned all the same: the two then disagree.
+
+    Args:
+        turns: (N,) int64, the attribute of each code.
     """
     rows = torch.arange(len(z), device=z.device)
-    turns = rows % labels.shape[1]
     w = model.classifier.weight[turns]
     apart = model.classifier(z)[rows, turns] / w.square().sum(dim=1).clamp_min(1e-12)
     wanted = labels.clone()
     wanted[rows, turns] = 1 - wanted[rows, turns]
     return z - 2 * apart[:, None] * w, wanted
+
+
+@dataclass(frozen=True)
+class _Generated:
+    """What the game decodes beside reconstructions.
+
+    Attributes:
+        codes: (N, d).
+        wanted: (N, K), labels or probabilities that their pictures must show.
+        weight: (N, 1) of the rows of `wanted`; None where no picture must show anything.
+    """
+
+    codes: Tensor
+    wanted: Tensor
+    weight: Tensor | None
+
+
+@torch.no_grad()
+def _generated(
+    model: IntroVAC, z: Tensor, labels: Tensor, z_g: Tensor, game: GameConfig, first: int
+) -> _Generated:
+    """Draws from the prior, an even share of them replaced by mirrored training codes.
+
+    Which rows are replaced, and at which attribute, follows from their place in the whole batch, so that
+    processes that share a batch do together what one would do alone.
+    """
+    place = torch.arange(first, first + len(z_g), device=z_g.device, dtype=torch.float64)
+    before, after = (place * game.mirror_share).floor(), ((place + 1) * game.mirror_share).floor()
+    picked = (after > before)[:, None]
+    turned, switched = mirrored(model, z, labels, before.long() % labels.shape[1])
+    codes = torch.where(picked, turned.to(z_g.dtype), z_g)
+    if game.read_draws:
+        read = model.classifier(z_g)[:, :-1].sigmoid()
+        return _Generated(
+            codes, torch.where(picked, switched.to(read.dtype), read), torch.ones_like(codes[:, :1])
+        )
+    weight = picked.to(codes.dtype) / game.mirror_share if game.mirror_share else None
+    return _Generated(codes, switched, weight)
 
 
 def vac_step(
@@ -210,10 +250,11 @@ def introvac_step(
     precision: Precision,
     game: GameConfig | None = None,
     reduce: Reduce | None = None,
+    first: int = 0,
 ) -> Stepped:
     """One step of Algorithm 1: the VAC loss and both sides of the game.
 
-    With `game.mirror_share` the first of the generated codes are training codes mirrored at one hyperplane
+    With `game.mirror_share` some of the generated codes are training codes mirrored at one hyperplane
     (`mirrored`), and the decoder also minimises the cross entropy of their pictures against the labels
     with that one switched; with `game.read_draws` also that of the draws' pictures against C_class(z_g). With
     `game.beta_code` it minimises so many times the distance of generated codes from what the encoder
@@ -224,6 +265,7 @@ def introvac_step(
         z_g: draws from the prior (N, d).
         game: the rules; `update_order` `updated` scores the decoder's fakes with the stepped encoder and
             classifier, `shared` with those from before the step. None for the paper's.
+        first: place of the first row in the batch that processes share.
 
     Returns:
         The losses of `vac_step`, and `encoder_game`, `decoder_game` (unweighted), `fake_reconstructed`,
@@ -234,15 +276,9 @@ def introvac_step(
     game = game or GameConfig()
     shared = game.update_order == "shared"
     vac = _vac_forward(model, x, labels, noise, config, precision)
-    count = round(game.mirror_share * len(x))
-    turned, wanted = mirrored(model, vac.z_leaf.detach()[:count], labels[:count])
-    if game.read_draws:
-        with torch.no_grad():
-            read = model.classifier(z_g[count:])[:, :-1].sigmoid()
-        wanted = torch.cat([wanted.to(read.dtype), read])
-    z_g = torch.cat([turned, z_g[count:]])
+    made = _generated(model, vac.z_leaf.detach(), labels, z_g, game, first)
     with precision.cast():
-        generated = model.decoder(z_g)
+        generated = model.decoder(made.codes)
     images = [t.detach().requires_grad_(shared) for t in (vac.decoded, generated)]
 
     def score() -> tuple[Tensor, Tensor, Tensor]:
@@ -254,10 +290,11 @@ def introvac_step(
     def decoder_loss(logits_r: Tensor, logits_g: Tensor, seen: Tensor) -> Tensor:
         loss = losses.attribute_bce(logits_r[:, :-1], labels, config.bce_reduction)
         loss = loss + losses.real_loss(logits_r[:, -1]) + losses.real_loss(logits_g[:, -1])
-        if len(wanted):
-            loss = loss + losses.attribute_bce(logits_g[: len(wanted), :-1], wanted, config.bce_reduction)
+        if made.weight is not None:
+            shown = logits_g[:, :-1]
+            loss = loss + losses.attribute_bce(shown, made.wanted, config.bce_reduction, made.weight)
         if game.beta_code:
-            loss = loss + game.beta_code * losses.latent_regression(seen, z_g)
+            loss = loss + game.beta_code * losses.latent_regression(seen, made.codes)
         return loss
 
     # Encoder and classifier.

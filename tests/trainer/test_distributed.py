@@ -45,9 +45,9 @@ def environment() -> dict[str, str]:
 def test_that_two_processes_end_identical_and_equal_to_one(
     tiny_config: TrainConfig, images: Selection, tmp_path: Path
 ) -> None:
-    """In float64, without what depends on a process's part of the batch: batch statistics, mirrored codes."""
-    whole = {"precision": "fp64", "norm": "group", "mirror_share": 0.0}
-    config = with_settings(tiny_config, whole | {"epochs": 2, "log_every": 4})
+    """In float64 with a norm that does not depend on the batch, warm-up and game, at one global batch."""
+    config = with_settings(tiny_config, {"precision": "fp64", "norm": "group", "epochs": 2, "log_every": 4})
+    assert config.game.mirror_share and config.game.read_draws
     told = tmp_path / "told.json"
     told.write_text(json.dumps({"config": config.to_dict(), "run": str(tmp_path / "two")}), "utf-8")
     worker = Path(__file__).with_name("ranks.py")

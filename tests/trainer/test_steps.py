@@ -60,16 +60,23 @@ def oracle(model: IntroVAC, x, y, eps, z_g, loss, game: GameConfig, rate: float)
     dec_grads = list(torch.autograd.grad(vac, dec, retain_graph=True))
     total = vac
     before = copy.deepcopy(model)
-    z_g, wanted = z_g.clone(), []
-    for i in range(round(game.mirror_share * len(x))):
-        k = i % y.shape[1]
+    z_g, wanted, rows = z_g.clone(), [], []
+    owed, k = 0.0, -1
+    for i in range(len(x)):
+        owed += game.mirror_share
+        if owed < 1:
+            continue
+        owed, k = owed - 1, (k + 1) % y.shape[1]
+        rows.append(i)
         w, b = model.classifier.weight[k], model.classifier.bias
         unit = (w / w.norm()).detach()
         offset = 0.0 if b is None else float((b[k] / w.norm()).detach())
         z_g[i] = (z_r[i] - 2 * (z_r[i] @ unit + offset) * unit).detach()
         wanted.append([float(y[i, j] != (j == k)) for j in range(y.shape[1])])
     if game.read_draws:
-        wanted += torch.sigmoid(model.classifier(z_g[len(wanted) :]))[:, :-1].tolist()
+        draws = [i for i in range(len(x)) if i not in rows]
+        wanted += torch.sigmoid(model.classifier(z_g[draws]))[:, :-1].tolist()
+        rows += draws
     if game.enabled:
         x_rr, x_g = model.decoder(z_r.detach()).detach(), model.decoder(z_g).detach()
         fakes = [torch.sigmoid(model.classifier(model.encoder(f)[0])[:, -1]) for f in (x_rr, x_g)]
@@ -84,7 +91,7 @@ def oracle(model: IntroVAC, x, y, eps, z_g, loss, game: GameConfig, rate: float)
         codes = [judge.encoder(f)[0] for f in (x_rr, x_g)]
         c_r, c_g = (torch.sigmoid(judge.classifier(code)) for code in codes)
         l_g = -(1 - c_r[:, -1]).log().mean() - (1 - c_g[:, -1]).log().mean()
-        for p, target in ((c_r, y), (c_g[: len(wanted)], torch.tensor(wanted, dtype=y.dtype))):
+        for p, target in ((c_r, y), (c_g[rows], torch.tensor(wanted, dtype=y.dtype))):
             if len(target):
                 bce = -(target * p[:, :-1].log() + (1 - target) * (1 - p[:, :-1]).log())
                 l_g = l_g + (bce.mean() if loss.bce_reduction == "mean" else bce.sum() / len(target))
@@ -97,7 +104,9 @@ def oracle(model: IntroVAC, x, y, eps, z_g, loss, game: GameConfig, rate: float)
 EXTRAS = {"edge_weight": 0.5, "fake_on_real": 0.3, "mirror_share": 0.5, "read_draws": True, "beta_code": 2.0}
 
 
-@pytest.mark.parametrize("extras", [{}, EXTRAS], ids=["preset", "extras"])
+@pytest.mark.parametrize(
+    "extras", [{}, {"mirror_share": 0.5, "read_draws": False}, EXTRAS], ids=["preset", "mirror", "extras"]
+)
 @pytest.mark.parametrize("attributes", [("A",), ("A", "B")])
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("order", ["updated", "shared"])
