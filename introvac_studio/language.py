@@ -1,8 +1,8 @@
 """Words in the user's language: gettext catalogues in `resources/locale`, English where there is none.
 
 Every text that a user reads goes through `tr` when it is shown. A table that is made on import holds
-`mark("…")`, which only tells the extractor about the text, and its reader calls `tr` on it. Values are named in
-braces, so that a translator may put them elsewhere: `tr("opening {name}…", name=path.name)`.
+`mark("…")`, which only tells the extractor about the text, and its reader calls `tr` on it. Values are
+named in braces, so that a translator may put them elsewhere: `tr("opening {name}…", name=path.name)`.
 """
 
 from __future__ import annotations
