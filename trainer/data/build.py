@@ -144,7 +144,8 @@ def _in_pool(
                 yield flying.pop(future), future.result()
     except BrokenProcessPool as error:
         raise RunError(
-            "a process that prepared pictures died, perhaps for want of memory; use fewer workers"
+            "a process that prepared pictures died, perhaps for want of memory; use fewer workers. A script "
+            'of your own calls this under `if __name__ == "__main__":`, or with workers=1'
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
