@@ -223,7 +223,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--model", required=True, metavar="FILE|RUN", help="a model file, or a run's directory")
     p.add_argument("--against", metavar="FILE|RUN", help="a second model, measured on the same faces")
     p.add_argument("--data", required=True, metavar="DATA|CACHE", help=DATA_HELP)
-    p.add_argument("--split", help="reported split; default: test, or valid where there is no test split")
+    p.add_argument(
+        "--split",
+        help="reported split; default: test, or valid where there is no test split; selection: half of the "
+        "faces that are chosen on, to compare recipes without a look at those reported",
+    )
     p.add_argument(
         "--features",
         metavar="NAME[,NAME]",

@@ -21,6 +21,7 @@ from trainer.errors import Cancelled, ConfigError, DataError
 from trainer.metrics import classifier, deltas, edits
 from trainer.metrics import judge as judges
 from trainer.metrics.evaluate import EvaluateConfig, Subject, evaluate, public_spec
+from trainer.metrics.evaluation import where_of
 from trainer.metrics.features import Pixels
 from trainer.metrics.protocol import splits
 from trainer.metrics.records import Amount, Faces
@@ -307,6 +308,24 @@ def test_that_on_the_split_of_choices_only_given_deltas_count(
     assert {e["amount"] for e in model["edits"]} == {"delta 2", "delta 1.5"}
     assert model["at_equal_success"] is None and found["data"]["selection"] is None
     assert any("leakage at equal success" in gap["what"] for gap in found["missing"])
+
+
+def test_that_recipes_can_be_compared_on_half_of_what_is_chosen_on(
+    tiny_model: Path, judge_file: Path, tmp_path: Path
+) -> None:
+    asked = ["--split", "selection", "--judge", str(judge_file), "--only", "reading,distances,edits"]
+    assert main(arguments(tiny_model, tmp_path, *asked, count=8)) == 0
+    found = read(tmp_path)
+    assert (found["data"]["split"], found["data"]["selection"]) == (
+        "half of valid",
+        "the other half of valid",
+    )
+    assert found["models"][0]["distances"][0]["protocol"]["chosen_on"] == ["the other half of valid"]
+    cache = open_data(DATA, 32, "none")
+    where = where_of(cache, EvaluateConfig(split="selection"))
+    assert where.chooses is not None and not set(where.rows) & set(where.chooses)
+    assert sorted([*where.rows, *where.chooses]) == splits(cache).selection.tolist()
+    assert "too good" in where.note
 
 
 def test_that_a_second_evaluation_replaces_the_first(tiny_model: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from trainer.metrics.records import Codec, Faces, Judge
 from trainer.metrics.weights import INCEPTION, LITE0
 
 SECTIONS = ("reading", "distances", "samples", "edits", "equal-success", "pictures")
+SELECTION = "selection"  # a split to report on: see `EvaluateConfig`
 CHOSEN_ON = 1000  # faces of the selection split that deltas and amounts are found on, at most
 SAMPLED = 1000  # samples that are judged for each condition, at most
 _STEPS = 1000  # that `progress` tells of
@@ -40,7 +41,8 @@ class EvaluateConfig:
     """What to measure.
 
     Attributes:
-        split: reported split; None for the data's own.
+        split: reported split; None for the data's own. With `SELECTION` half of the selection split is
+            reported, and what is chosen is chosen on its other half.
         count: at most so many of its faces, drawn at random, and so many samples; None for all.
         deltas: how far edits go, by attribute; where nothing is given, it is chosen.
         success: share of edits that the judge takes for done, at which leakage is compared.
@@ -146,29 +148,35 @@ class Where(NamedTuple):
 def where_of(cache: Cache, config: EvaluateConfig) -> Where:
     """The faces of an evaluation, fewer if a count is given."""
     found: Splits = splits(cache)
-    roles = {
-        found.reported_name: found.reported,
-        found.selection_name: found.selection,
-        "train": found.train,
+    chosen, empty = found.selection_name, np.empty(0, np.int64)
+    half, other = np.array_split(np.random.default_rng(config.seed).permutation(found.selection), 2)
+    roles = {  # what is reported on, and what is chosen on
+        found.reported_name: (found.reported, found.selection),
+        chosen: (found.selection, empty),
+        "train": (found.train, found.selection),
+        SELECTION: (np.sort(half), np.sort(other)),
     }
     name = found.reported_name if config.split is None else config.split
     if name not in roles:
         there = ", ".join(roles)
         raise DataError(f"split = {name!r}: this data has {there}{f' ({found.note})' if found.note else ''}")
-    rows = some_of(roles[name], config.count, config.seed)
+    faces, choosers = roles[name]
+    rows = some_of(faces, config.count, config.seed)
     if len(rows) < 8:
         raise DataError(f"split {name} has {len(rows)} pictures; at least 8 are needed, so use more data")
     notes = [found.note] if found.note else []
-    if name == found.selection_name:
+    if name in (chosen, SELECTION):
         notes.append("checkpoints are chosen on this split, so its numbers are too good")
     if name == "train":
         notes.append("models learn from this split, so its numbers are too good")
-    chooses = name != found.selection_name
+    if name == SELECTION:
+        name, chosen = f"half of {chosen}", f"the other half of {chosen}"
+    chooses = len(choosers) > 0
     return Where(
         name,
         rows,
-        found.selection_name if chooses else None,
-        some_of(found.selection, min(config.count or CHOSEN_ON, CHOSEN_ON), config.seed) if chooses else None,
+        chosen if chooses else None,
+        some_of(choosers, min(config.count or CHOSEN_ON, CHOSEN_ON), config.seed) if chooses else None,
         np.setdiff1d(found.train, rows),
         "; ".join(notes),
     )
