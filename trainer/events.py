@@ -121,6 +121,32 @@ class Notice(Event):
     text: str
 
 
+# What an alert can be about, as `Alert.kind`; a newer run may know more.
+ALERTS: dict[str, str] = {
+    "not finite": "steps changed nothing, because a loss or gradient was NaN or infinite",
+    "explosion": "a loss has risen far above where it was",
+    "game": "one side of the game has won for good: the other learns nothing from it",
+    "posterior": "codes hardly depend on the picture: few dimensions are in use",
+    "diversity": "pictures drawn from the prior look much alike",
+    "finished": "the run is complete; no fault",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert(Event):
+    """Something to look at, said once when it begins, and once more with `over` when it has passed.
+
+    `kind` is a key of `ALERTS`; `name` is the loss or figure it was read from, where there is one, and `value`
+    what that was; `text` is a sentence for people that says what to do.
+    """
+
+    kind: str
+    text: str
+    name: str = ""
+    value: float | None = None
+    over: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Diverged(Event):
     """Losses or gradients stay NaN or infinite; `loss` is the first of them.
@@ -177,6 +203,7 @@ _TYPES: dict[str, type[Event]] = {
         Paused,
         Continued,
         Notice,
+        Alert,
         Diverged,
         OutOfMemory,
         Failed,
@@ -247,6 +274,8 @@ def from_line(line: str) -> Event:
         for name in ("losses", "figures"):
             if name in fields:
                 fields[name] = _numbers(fields[name])
+        if fields.get("value") is not None:
+            fields["value"] = float(fields["value"])
         if "rows" in fields:
             fields["rows"] = tuple(fields["rows"])
         return cls(**fields)

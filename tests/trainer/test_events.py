@@ -24,6 +24,8 @@ SOME = [
         step=3, epoch=1, path="samples/a.png", rows=("original", "prior"), columns=8, cell=64
     ),
     events.Progress(what="preparing", done=1, total=2, seconds_left=1.5),
+    events.Alert(step=4, epoch=1, kind="explosion", text="kl rises", name="kl", value=math.inf),
+    events.Alert(step=9, epoch=1, kind="diversity", text="they differ again", over=True),
     events.Finished(step=9, epoch=2, reason="completed", model="m"),
     events.Evaluated(out="evaluated"),
 ]
