@@ -82,29 +82,31 @@ def _run(args: argparse.Namespace) -> int:
     from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
 
-    from introvac_studio.studio import Studio, dress
+    from introvac_studio import theme
+    from introvac_studio.opening import Opening
 
     app = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(app, QApplication)
     app.setApplicationName("IntroVAC Studio")
     app.setOrganizationName("IntroVAC")
     app.setApplicationVersion(trainer.__version__)
-    dress(app)
-    studio = Studio(device=args.device)
-    _hook_errors(studio)
-    studio.show()
-    target = None if args.open is None else Path(args.open)
-    QTimer.singleShot(0, studio, lambda: studio.start(target))
+    theme.dress(app)
+    opening = Opening(args.device, None if args.open is None else Path(args.open))
+    opening.opened.connect(_hook_errors)
+    opening.show()
     for name in ("SIGINT", "SIGTERM"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: studio.window.close())
+            signal.signal(getattr(signal, name), lambda *_: opening.window.close())
     awake = QTimer()  # Python sees a signal only when it runs; Qt's loop alone would sleep on
-    awake.timeout.connect(studio.breathe)
+    awake.timeout.connect(opening.breathe)
     awake.start(500)
     try:
-        return app.exec()
+        code = app.exec()
     finally:
-        studio.shut_down()
+        opening.shut_down()
+    if opening.fault is not None:
+        raise opening.fault
+    return code
 
 
 def _hook_errors(studio: Studio) -> None:

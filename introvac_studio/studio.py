@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Qt, QUrl, Signal, Slot
-from PySide6.QtGui import QDesktopServices, QIcon
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 import trainer
 from introvac_studio import exports, resources, theme
+from introvac_studio.comparing import Comparing
 from introvac_studio.directions import Directions
 from introvac_studio.evaluations import Evaluations
 from introvac_studio.export_dialog import ExportDialog
@@ -28,6 +29,7 @@ from introvac_studio.messages import (
     RefineEnd,
     RefineRequest,
 )
+from introvac_studio.opening import first_model
 from introvac_studio.panels.editor import EditorPanel, strip_deltas
 from introvac_studio.panels.faces import PREPARING, FacesPanel
 from introvac_studio.panels.generate import GeneratePanel
@@ -51,15 +53,6 @@ GRID_FACES = 8  # faces in an exported grid
 AVATARS = "avatars:600:1"  # another seed than any training default: faces that no model has seen
 
 
-def dress(app: QApplication) -> None:
-    """Fusion in our palette, following the system's light or dark."""
-    palette = theme.system()
-    app.setStyle("Fusion")
-    app.setPalette(theme.qt_palette(palette))
-    app.setStyleSheet(theme.stylesheet(palette))
-    app.setWindowIcon(QIcon(str(resources.path(resources.ICON))))
-
-
 def _faces_key(model: ModelInfo) -> str:
     """Where the choice of faces for models of this kind is remembered."""
     kind = model.card.data if model.card.data in ("avatars", "celeba", "folder") else "other"
@@ -81,21 +74,28 @@ class Studio(QObject):
     Args:
         device: where pictures are computed.
         settings: remembered choices.
+        window, inference: made by `opening`, which shows the one and starts the other before all else.
     """
 
     faulted = Signal(str)  # from any thread: the text to show
 
-    def __init__(self, device: str = "auto", settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        device: str = "auto",
+        settings: Settings | None = None,
+        window: MainWindow | None = None,
+        inference: InferenceThread | None = None,
+    ) -> None:
         super().__init__()
         self.settings = settings or Settings()
         self._device = device
         self.state = StudioState(self)
-        self.inference = InferenceThread(self)
+        self.inference = inference or InferenceThread(self)
         self.faces_thread = FacesThread(self)
         self.sampling = SamplingThread(self)
         self.refining = RefineThread(self)
         self.diagnostics = DiagnosticsThread(self)
-        self.window = MainWindow(self.settings)
+        self.window = window or MainWindow(self.settings)
         self.faces = FacesPanel(self.state)
         self.editor = EditorPanel(self.state)
         self.latent = LatentPanel(self.state)
@@ -104,6 +104,7 @@ class Studio(QObject):
         self.runs = Runs(self.settings, self)
         self.evaluations = Evaluations(self.state, self.settings, device, self)
         self.directions = Directions(self.state, self.settings, self.window, self)
+        self.comparing = Comparing(self.state, self.settings, device, self)
         self._model_wanted = 0
         self._faces_wanted: FacesWanted | None = None
         self._carried: Edit | None = None  # to be put on the face that is encoded again by another model
@@ -126,6 +127,7 @@ class Studio(QObject):
                 Dock("faces", "Faces", self.faces, width=236),
                 Dock("editor", "Editor", self.editor, width=640, beside="faces"),
                 Dock("latent", "Latent space", self.latent, width=380, beside="editor"),
+                *self.comparing.docks(),
             ),
         )
         window.add_workspace("train", "Train", self.runs.docks())
@@ -170,6 +172,7 @@ class Studio(QObject):
             Command("&View", "Generate", "Ctrl+3", lambda: self.window.show_workspace("generate")),
             Command("&View", "Evaluate", "Ctrl+4", lambda: self.window.show_workspace("evaluate")),
             Command("&View", "", "", lambda: None),
+            *self.comparing.commands(),
             Command("&View", "Reset layout", "", self.window.reset_layout),
             Command("&Help", "Shortcuts", "F1", self.show_shortcuts),
             Command("&Help", "Open the run folder", "", self._open_runs),
@@ -243,27 +246,37 @@ class Studio(QObject):
         self.window.closing.connect(self._on_closing)
         for worker in (self.faces_thread, inference, self.refining):
             self.window.cancelRequested.connect(worker.cancel)
+        self._connect_comparing()
         self.faulted.connect(self.complain)
         self.window.modelChosen.connect(self._on_model_chosen)
         QApplication.styleHints().colorSchemeChanged.connect(self._on_colour_scheme)
+
+    def _connect_comparing(self) -> None:
+        comparing, inference = self.comparing, self.inference
+        inference.frameReady.connect(comparing.panel.show_frame)
+        inference.reconstructionReady.connect(comparing.show_reconstruction)
+        inference.seenReady.connect(comparing.panel.show_seen)
+        comparing.complained.connect(self.complain)
+        comparing.wanted.connect(self._on_compare_wanted)
+        dock = self.window.workspaces["edit"].docks["compare"]
+        dock.visibilityChanged.connect(comparing.on_shown)
+
+    @Slot()
+    def _on_compare_wanted(self) -> None:
+        self.window.show_workspace("edit")
+        self.window.raise_dock("edit", "compare")
 
     # -- life -----------------------------------------------------------------------------------
 
     def show(self) -> None:
         self.window.show()
 
-    @Slot()
-    def breathe(self) -> None:
-        """Nothing; being called lets Python look at the signals of the system."""
-
     def start(self, target: Path | None) -> None:
         """Open what was asked for, else what was open last, else the demo."""
         if target is not None:
             self.open_path(target)
             return
-        last = self.settings.get("model/last", "")
-        path = Path(last) if last else resources.path(resources.DEMO)
-        self.open_model(path if path.exists() else resources.path(resources.DEMO))
+        self.open_model(first_model(None, self.settings))
 
     def shut_down(self) -> None:
         """Stop all threads and wait for them; safe to call twice."""
@@ -277,6 +290,7 @@ class Studio(QObject):
         self.refining.close()
         self.diagnostics.close()
         self.directions.close()
+        self.comparing.close()
         self.faces_thread.close()
         self.inference.close()
 
@@ -381,7 +395,7 @@ class Studio(QObject):
     def _on_colour_scheme(self, scheme: Qt.ColorScheme) -> None:
         app = QApplication.instance()
         if isinstance(app, QApplication):
-            dress(app)
+            theme.dress(app)
 
     # -- models -----------------------------------------------------------------------------------
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QGuiApplication, QPalette
+from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPalette
+from PySide6.QtWidgets import QApplication
 
 from introvac_studio import resources
 
@@ -57,6 +58,15 @@ def system() -> Palette:
     """The palette that the desktop asks for; dark where it does not say."""
     light = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Light
     return LIGHT if light else DARK
+
+
+def dress(app: QApplication) -> None:
+    """Fusion in our palette, following the system's light or dark."""
+    palette = system()
+    app.setStyle("Fusion")
+    app.setPalette(qt_palette(palette))
+    app.setStyleSheet(stylesheet(palette))
+    app.setWindowIcon(QIcon(str(resources.path(resources.ICON))))
 
 
 def attribute_colour(index: int) -> str:
@@ -116,6 +126,18 @@ def stylesheet(p: Palette) -> str:
     QLabel#heading {{ color: {p.muted}; font-weight: 600; }}
     QLabel#empty {{ color: {p.muted}; font-size: 14px; }}
     QFrame#banner {{ background: {p.raised}; border: 1px solid {p.bad}; border-radius: 6px; }}
+    Toast {{ background: {p.raised}; border: 1px solid {p.border}; border-left: 4px solid {p.accent};
+        border-radius: 6px; }}
+    Toast#toast-done {{ border-left-color: {p.good}; }}
+    Toast#toast-warning {{ border-left-color: {p.warn}; }}
+    Toast#toast-error {{ border-left-color: {p.bad}; }}
+    Toast:focus {{ border-top-color: {p.accent}; border-right-color: {p.accent};
+        border-bottom-color: {p.accent}; }}
+    Toast QLabel#sign {{ font-weight: 700; color: {p.accent}; }}
+    Toast#toast-done QLabel#sign {{ color: {p.good}; }}
+    Toast#toast-warning QLabel#sign {{ color: {p.warn}; }}
+    Toast#toast-error QLabel#sign {{ color: {p.bad}; }}
+    QLabel#count {{ color: {p.muted}; font-weight: 600; }}
     QFrame#popover {{ background: {p.panel}; border: 1px solid {p.border}; border-radius: 6px; }}
     QFrame#card {{ background: {p.raised}; border: 1px solid {p.border}; border-radius: 6px; }}
     QLabel#warning {{ color: {p.warn}; }}

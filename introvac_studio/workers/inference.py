@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from trainer.codec import Codec
     from trainer.latent import Hyperplanes
 
-CHUNK = 64
+CHUNK = 8  # faces encoded between two looks at what the user does; about 25 ms at 64 px
 
 
 class InferenceThread(QThread):
@@ -63,8 +64,13 @@ class InferenceThread(QThread):
         self._stamp = 0  # of the codec that is open, in the worker's thread
         self._asked = 0  # of the newest opening asked for, in the window's thread
         self._searched: UntilRequest | None = None  # the search that is to go on
+        self._expected: tuple[Path, str, Codec] | None = None  # a model opened ahead
 
     # -- called from the window's thread ----------------------------------------------------
+
+    def expect(self, path: Path, device: str = "auto") -> None:
+        """Have a model ready that is likely to be asked for first; says nothing, also if there is none."""
+        self._mail.put(lambda: self._prepare(path, device))
 
     def open_model(self, path: Path, device: str = "auto") -> int:
         """Ask for a model file to be opened; returns its stamp. Whatever waits for the old one is dropped."""
@@ -151,11 +157,19 @@ class InferenceThread(QThread):
         except Exception as error:
             self.failed.emit(Failure("request", f"{type(error).__name__}: {error}"))
 
+    def _prepare(self, path: Path, device: str) -> None:
+        from trainer.codec import Codec
+
+        with suppress(IntroVACError, OSError, RuntimeError):  # whoever asks for it will hear
+            self._expected = (path, device, Codec(path, device))
+
     def _open(self, path: Path, device: str, stamp: int) -> None:
         from trainer.codec import Codec
 
+        expected, self._expected = self._expected, None
         try:
-            codec = Codec(path, device)
+            ready = expected is not None and expected[:2] == (path, device)
+            codec = expected[2] if expected is not None and ready else Codec(path, device)
         except (IntroVACError, OSError, RuntimeError) as error:
             self.openFailed.emit(Failure("model", str(error)))
             return
@@ -193,7 +207,12 @@ class InferenceThread(QThread):
         self.seenReady.emit(Seen(stamp, serial, dict(zip(planes.names, map(float, p), strict=True))))
 
     def _strip(self, stamp: int, codes: Code, serial: int) -> None:
-        self.stripReady.emit(Strip(stamp, serial, self._need(stamp).decode(codes)))
+        codec, images = self._need(stamp), []
+        for z in codes:
+            while (act := self._mail.take_urgent("frame")) is not None:  # the next drag does not wait for it
+                self._do(act)
+            images.append(codec.decode(z[None])[0])
+        self.stripReady.emit(Strip(stamp, serial, np.stack(images)))
 
     def _path(self, stamp: int, codes: Code, serial: int) -> None:
         self.pathReady.emit(Strip(stamp, serial, self._need(stamp).decode(codes)))

@@ -73,11 +73,11 @@ class Mailbox:
                 self._ready.wait()
             return None
 
-    def take_urgent(self) -> Act | None:
-        """The most urgent request of a channel, for a job that looks in between; None where none waits."""
+    def take_urgent(self, *channels: str) -> Act | None:
+        """The most urgent request of these channels, or of any, for a job that looks in between."""
         with self._ready:
             for channel, request in self._latest.items():
-                if request is not None:
+                if request is not None and (not channels or channel in channels):
                     self._latest[channel] = None
                     return request
             return None

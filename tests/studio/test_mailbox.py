@@ -67,3 +67,15 @@ def test_that_forgetting_drops_all_that_waits() -> None:
     while (act := box.take()) is not None:
         act()
     assert said == []
+
+
+def test_that_a_long_job_takes_only_the_requests_it_asks_for() -> None:
+    box, said = Mailbox(("frame", "strip")), []
+    box.put_latest("strip", lambda: said.append("strip"))
+    assert box.take_urgent("frame") is None
+    box.put_latest("frame", lambda: said.append("frame"))
+    first, second = box.take_urgent("frame"), box.take_urgent()
+    assert first is not None and second is not None and box.take_urgent() is None
+    first()
+    second()
+    assert said == ["frame", "strip"]

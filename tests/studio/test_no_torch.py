@@ -21,19 +21,17 @@ Steps = Generator[Callable[[], bool], None, None]
 
 def use(folder: Path) -> None:
     """Run the application, drive it, and leave what was seen in `folder`; called in the child process."""
-    from PySide6.QtCore import QSettings, QTimer
+    from PySide6.QtCore import QTimer
 
     from introvac_studio import app, studio
-    from introvac_studio.settings import Settings
 
     seen: dict[str, Any] = {}
 
     class Driven(studio.Studio):
         """Goes through `_steps`, each as soon as the condition that the last one gave holds."""
 
-        def __init__(self, device: str) -> None:
-            store = QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat)
-            super().__init__(device, Settings(store))
+        def __init__(self, *parts: Any) -> None:
+            super().__init__(*parts)
             self._steps = _steps(self, seen)
             self._holds: Callable[[], bool] = lambda: True
             self._timer = QTimer(self)

@@ -10,14 +10,15 @@ import functools
 import importlib.resources
 import io
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import resvg_py
-from dicebear import Avatar, Style
 from PIL import Image
 
 from trainer.errors import DataError
+
+if TYPE_CHECKING:
+    from dicebear import Style
 
 CREDIT = (
     "Faces: “Avataaars” (https://avataaars.com/) by Pablo Stanley, licensed under "
@@ -122,12 +123,16 @@ def labels_of(options: dict[str, Any]) -> dict[str, bool]:
 
 @functools.cache
 def _style() -> Style:
+    from dicebear import Style  # slow to import, and not needed for faces that are kept
+
     text = importlib.resources.files("dicebear_styles").joinpath("avataaars.json").read_text("utf-8")
     return Style(json.loads(text))
 
 
 def _svg(options: dict[str, Any]) -> str:
     """The face as SVG, framed by `_BOX`."""
+    from dicebear import Avatar
+
     request: dict[str, Any] = {"seed": "0"}
     for name, value in options.items():
         if name.endswith("Color"):
@@ -149,6 +154,8 @@ def draw(options: dict[str, Any], size: int) -> np.ndarray:
     Returns:
         (S, S, 3) uint8, RGB.
     """
+    import resvg_py
+
     png = resvg_py.svg_to_bytes(svg_string=_svg(options), width=size, height=size, skip_system_fonts=True)
     with Image.open(io.BytesIO(png)) as image:
         return np.array(image.convert("RGB"))
