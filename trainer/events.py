@@ -136,8 +136,8 @@ ALERTS: dict[str, str] = {
 class Alert(Event):
     """Something to look at, said once when it begins, and once more with `over` when it has passed.
 
-    `kind` is a key of `ALERTS`; `name` is the loss or figure it was read from, where there is one, and `value`
-    what that was; `text` is a sentence for people that says what to do.
+    `kind` is a key of `ALERTS`; `name` is the loss or figure it was read from, where there is one, and
+    `value` what that was; `text` is a sentence for people that says what to do.
     """
 
     kind: str
