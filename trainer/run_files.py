@@ -24,6 +24,14 @@ def kept_file(epoch: int) -> Path:
     return Path("checkpoints") / f"epoch-{epoch:06d}.safetensors"
 
 
+def kept_models(run: Path) -> dict[str, Path]:
+    """The models that a run has kept, oldest first, by name: "epoch 4", ..., and "newest"."""
+    kept = sorted((run / "checkpoints").glob("epoch-*.safetensors"))
+    named = {f"epoch {path.stem.removeprefix('epoch-').lstrip('0') or '0'}": path for path in kept}
+    newest = run / MODEL_FILE
+    return named | ({"newest": newest} if newest.is_file() else {})
+
+
 def drop_oldest(run: Path, count: int) -> None:
     """Delete the oldest kept models until `count` are left."""
     kept = sorted((run / "checkpoints").glob("epoch-*.safetensors"))
