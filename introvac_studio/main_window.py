@@ -27,8 +27,8 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
+from introvac_studio.notifications import Notifications
 from introvac_studio.settings import Settings
-from introvac_studio.widgets.texts import Banner
 
 LAYOUT_VERSION = 2
 LEFT = Qt.DockWidgetArea.LeftDockWidgetArea
@@ -187,10 +187,9 @@ class MainWindow(QMainWindow):
         column.setContentsMargins(12, 0, 12, 0)
         column.setSpacing(4)
         column.addWidget(self._top_bar())
-        self.banner = Banner()
-        column.addWidget(self.banner)
         column.addWidget(self._stack, 1)
         self.setCentralWidget(centre)
+        self.notifications = Notifications(self, self.statusBar())
         self._status_bar()
         self._tabs.idClicked.connect(self._stack.setCurrentIndex)
         self.model_box.activated.connect(self._on_model_activated)
@@ -233,8 +232,14 @@ class MainWindow(QMainWindow):
         bar.addPermanentWidget(self.run_status)
         bar.addPermanentWidget(self.progress)
         bar.addPermanentWidget(self.cancel)
+        bar.addPermanentWidget(self.notifications.bell)
         self.cancel.clicked.connect(self.cancelRequested)
         self.show_progress("", 0, 0)
+
+    @property
+    def banner(self) -> Notifications:
+        """What complaints go to."""
+        return self.notifications
 
     # -- content ------------------------------------------------------------------------------
 
