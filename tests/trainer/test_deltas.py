@@ -85,3 +85,17 @@ def test_that_what_cannot_be_chosen_is_refused() -> None:
         choose(Grey(), Sees(0.0), some, "Hat", grid=(2.0, 1.0))
     with pytest.raises(Cancelled):
         choose(Grey(), Sees(0.0), some, "Hat", cancelled=lambda: True)
+
+
+@pytest.mark.parametrize("low", [-200.0, 50.0])
+def test_that_nothing_is_chosen_where_no_delta_does_anything(low: float) -> None:
+    with pytest.raises(ModelError, match=r"edits of Hat do nothing .* 50\.0% of them .* 50\.0% of the recon"):
+        choose(Grey(), Sees(low, 200.0), faces([-1.0, -2.0], [1.0]), "Hat")
+
+
+def test_that_what_is_lost_without_an_edit_is_no_success_of_edits() -> None:
+    blind = Sees(9.0)  # no hat survives; edits up to 6 bring none
+    with pytest.raises(ModelError, match="do nothing"):
+        choose(Grey(), blind, faces([-1.0], [1.0] * 9), "Hat")
+    choice = choose(Grey(), Sees(5.0), faces([-1.0] * 4, [1.0] * 4), "Hat")
+    assert choice.delta == 6.0 and choice.success[-1] == 1.0

@@ -31,19 +31,42 @@ DATA, COUNT = "avatars:260", 8
 ATTRIBUTES = ("Eyeglasses", "FacialHair")
 
 
-@pytest.fixture(scope="module")
-def judge_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A judge of 32 px that never learned anything, so that its opinions are mixed."""
-    config = judges.JudgeConfig(32, (*ATTRIBUTES, "Hat"), "none", width=4)
+CONFIG = judges.JudgeConfig(32, (*ATTRIBUTES, "Hat"), "none", width=4)
+
+
+def opinions(model: Path) -> judges.Network:
+    """A judge's network that never learned anything; edits of the model turn its opinion nevertheless."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        network = judges.Network(config)
-        network[-1].weight.data *= 30
-    accuracy = tuple(judges.Accuracy(name, 0.5, None, 0.5, 0.5) for name in config.attributes)
+        network = judges.Network(CONFIG).eval()
+    codec, cache = Codec(model, "cpu"), open_data(DATA, 32, "none")
+    codes = codec.encode(cache.batch(splits(cache).selection))[0]
+    last = network[-1]
+    assert isinstance(last, torch.nn.Linear)
+    with torch.no_grad():
+        last.weight *= 30
+        for column, name in enumerate(ATTRIBUTES):
+            moved = (codes + delta * codec.planes.normal(name) for delta in (-4, 4))
+            less, more = (
+                network(torch.from_numpy(codec.decode(z)).permute(0, 3, 1, 2) / 255)[:, column].mean()
+                for z in moved
+            )
+            last.bias[column] -= (less + more) / 2
+            last.bias[column] *= torch.sign(more - less)
+            last.weight[column] *= torch.sign(more - less)
+    return network
+
+
+def saved(network: judges.Network, path: Path) -> Path:
+    accuracy = tuple(judges.Accuracy(name, 0.5, None, 0.5, 0.5) for name in CONFIG.attributes)
     card = judges.JudgeCard("folder:/home/someone/faces", 9, "test", 3, accuracy, judges.JudgeTraining())
-    path = tmp_path_factory.mktemp("judge") / "judge.safetensors"
-    judges.save(path, judges.Judge(network, config, card))
+    judges.save(path, judges.Judge(network, CONFIG, card))
     return path
+
+
+@pytest.fixture(scope="module")
+def judge_file(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(opinions(tiny_model), tmp_path_factory.mktemp("judge") / "judge.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +204,21 @@ def test_that_deltas_and_amounts_are_chosen_on_other_faces(
     for way, delta in model["at_equal_success"]["amounts"].items():
         name, _, wanted = way.partition(" ")
         assert delta == edits.equal_success(codec, judge, chooses, name, wanted == "yes", 0.9)
+
+
+def test_that_a_delta_of_edits_that_do_nothing_is_declined(tiny_model: Path, tmp_path: Path) -> None:
+    network = opinions(tiny_model)
+    with torch.no_grad():
+        network[-1].weight[0] = 0.0
+        network[-1].bias[0] = 9.0  # glasses on every picture
+    blind = saved(network, tmp_path / "blind.safetensors")
+    assert main(arguments(tiny_model, tmp_path, "--judge", str(blind), "--only", "edits")) == 0
+    found = read(tmp_path)
+    (model,) = found["models"]
+    (gap,) = [gap for gap in found["missing"] if gap["what"] == "choice of the delta of Eyeglasses"]
+    assert "do nothing that the judge sees" in gap["why"] and gap["why"].endswith("the file's 4 is taken")
+    assert [one["attribute"] for one in model["delta_choices"]] == ["FacialHair"]
+    assert model["deltas"]["Eyeglasses"] == 4.0
 
 
 def test_that_distances_carry_their_protocol_and_their_right_name(result: dict[str, Any]) -> None:

@@ -60,7 +60,8 @@ def choose(
 
     Raises:
         ConfigError: no such grid.
-        ModelError: the judge or the model does not know the attribute.
+        ModelError: the judge or the model does not know the attribute, or no delta makes the judge see what
+            it does not see in mere reconstructions.
         DataError: the faces have no labels of it, or there are none.
         Cancelled: `cancelled` said so.
     """
@@ -79,8 +80,9 @@ def choose(
     if not ways:
         raise DataError(f"no face has a label of {attribute!r} to choose its delta on; take more data")
     unit = codec.planes.normal(attribute)
-    success: list[float] = []
-    for delta in grid:
+
+    def judged(delta: float) -> float:
+        """The mean over the ways of the share of edits that the judge takes for done."""
         shares = []
         for wanted, codes in ways:
             moved = codes + (delta if wanted else -delta) * unit
@@ -91,13 +93,23 @@ def choose(
                 seen = judge.probabilities(codec.decode(moved[start : start + _TOGETHER]))[:, column]
                 right += int(((seen > 0.5) == wanted).sum())
             shares.append(right / len(moved))
-        success.append(float(np.mean(shares)))
+        return float(np.mean(shares))
+
+    success: list[float] = []
+    for delta in grid:
+        success.append(judged(delta))
         if progress is not None:
             progress(len(success), len(grid))
         if success[-1] == 1.0:  # nothing can be better, and what is longer is not preferred
             break
     if progress is not None:
         progress(len(grid), len(grid))
+    best, unmoved = max(success), judged(0.0)  # a model may lose the label without any edit
+    if best <= unmoved + TIE:
+        raise ModelError(
+            f"edits of {attribute} do nothing that the judge sees: it sees the wanted label in {best:.1%} of "
+            f"them at best, and in {unmoved:.1%} of the reconstructions; train the model longer, or the judge"
+        )
     best = max(success)
     first = next(i for i, share in enumerate(success) if share >= best - TIE - 1e-12)
     return Choice(
