@@ -1,10 +1,12 @@
 """The study of recipes: train each with the same seeds on the same number of images, measure, write a table.
 
-    python bench/recipes.py --data avatars:4000 --judge judge.safetensors --out study
+    python bench/recipes.py --data avatars:4000 --judge judge.safetensors --out study --split selection
+    python bench/recipes.py --data avatars:4000 --judge judge.safetensors --out study --recipes studio
 
-Every run is `python -m trainer train`, then `evaluate`, each a process of its own with one thread, `--jobs`
-side by side. What is finished is kept: the same command goes on where it was stopped, and a recipe added
-to the table below costs only its own runs. Recipes are to be chosen on another split than the one reported.
+The first command is for choosing, the second reports what was chosen on faces that chose nothing. Every run
+is `python -m trainer train`, then `evaluate`, each a process of its own with one thread, `--jobs` side by
+side. What is finished is kept: the same command goes on where it was stopped, a recipe added to the table
+below costs only its own runs, and another split only its measuring.
 """
 
 from __future__ import annotations
@@ -103,10 +105,16 @@ def _trainer(*arguments: str, log: Path) -> bool:
         return not subprocess.call([sys.executable, "-m", "trainer", *arguments], stderr=out, env=alone)
 
 
+def _measured(run: Path, split: str | None) -> Path:
+    """Where the numbers of a run are, on the split asked for."""
+    return run / ("evaluated" if split is None else f"evaluated-{split}") / "metrics.json"
+
+
 def _run(name: str, seed: int, args: argparse.Namespace) -> str:
     """Train and measure one recipe with one seed, or go on with it; what came of it."""
     run = Path(args.out) / f"{name}-{seed}"
-    if (run / "evaluated" / "metrics.json").exists():
+    measured = _measured(run, args.split)
+    if measured.exists():
         return "was there"
     run.mkdir(parents=True, exist_ok=True)
     log = run / "log.txt"
@@ -124,17 +132,17 @@ def _run(name: str, seed: int, args: argparse.Namespace) -> str:
     asked += ["--resamples", "0"]  # intervals here are over seeds
     asked += ["--count", str(args.count)] if args.count else []
     asked += ["--split", args.split] if args.split else []
-    where = ["--model", str(run), "--data", args.data, "--judge", args.judge, "--out", str(run / "evaluated")]
+    where = ["--model", str(run), "--data", args.data, "--judge", args.judge, "--out", str(measured.parent)]
     return "done" if _trainer("evaluate", *where, *asked, log=log) else f"not measured; see {log}"
 
 
 # -- the table ------------------------------------------------------------------------------
 
 
-def _numbers(run: Path) -> dict[str, float] | None:
+def _numbers(run: Path, split: str | None) -> dict[str, float] | None:
     """The figures of one run, and the leakage of each edit as `leak.NAME`."""
     try:
-        model = json.loads((run / "evaluated" / "metrics.json").read_text("utf-8"))["models"][0]
+        model = json.loads(_measured(run, split).read_text("utf-8"))["models"][0]
     except OSError:
         return None
     found = {d["protocol"]["what"]: d["value"] for d in model["distances"] if d["kind"] == "frechet"}
@@ -162,9 +170,9 @@ def _spread(values: list[float], digits: int, scale: float = 1.0) -> str:
     return f"{middle} ± {scale * reach:.{digits}f}"
 
 
-def table(out: Path, seeds: list[int], success: float) -> str:
+def table(out: Path, seeds: list[int], success: float, split: str | None = None) -> str:
     """Markdown, a recipe a line. Leakage is the mean over the edits that all runs of a game reach."""
-    runs = {name: [r for s in seeds if (r := _numbers(out / f"{name}-{s}"))] for name in RECIPES}
+    runs = {name: [r for s in seeds if (r := _numbers(out / f"{name}-{s}", split))] for name in RECIPES}
     runs = {name: found for name, found in runs.items() if found}
     reached = [
         {k for k in one if k.startswith("leak.")} for n, found in runs.items() if n != "vac" for one in found
@@ -209,7 +217,7 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=32, choices=_WIDTHS)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--count", type=int, help="faces that are measured; default: all of the split")
-    parser.add_argument("--split", help="default: the reported one")
+    parser.add_argument("--split", help="default: the reported one; selection: for choosing")
     parser.add_argument("--success", type=float, default=0.9)
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1)))
     args = parser.parse_args()
@@ -222,7 +230,7 @@ def main() -> None:
             plan, pool.map(lambda one: _run(one[0], one[1], args), plan), strict=True
         ):
             sys.stderr.write(f"{name}, seed {seed}: {came}\n")
-    sys.stdout.write(table(Path(args.out), [int(seed) for seed in seeds], args.success) + "\n")
+    sys.stdout.write(table(Path(args.out), [int(seed) for seed in seeds], args.success, args.split) + "\n")
 
 
 if __name__ == "__main__":
