@@ -32,7 +32,7 @@ class Comparing(QObject):
     def __init__(self, state: StudioState, settings: Settings, device: str, parent: QObject) -> None:
         super().__init__(parent)
         self._state, self._settings, self._device = state, settings, device
-        self._shown = False
+        self.shown = False  # whether somebody looks
         self._drawn: tuple[Face, Image] | None = None  # a face without original, as the open model draws it
         self.panel = ComparePanel(state, settings)
         self.thread_ = CompareThread(self)
@@ -62,7 +62,7 @@ class Comparing(QObject):
     @Slot(bool)
     def on_shown(self, visible: bool) -> None:
         """Other models compute only while somebody looks."""
-        self._shown = visible
+        self.shown = visible
         if visible:
             self._offer()
             self._ask_whole()
@@ -93,7 +93,7 @@ class Comparing(QObject):
 
     @Slot()
     def _on_model(self) -> None:
-        if self._shown:
+        if self.shown:
             self._offer()
 
     @Slot()
@@ -111,7 +111,7 @@ class Comparing(QObject):
         self._ask(whole=True)
 
     def _ask(self, whole: bool) -> None:
-        if not self._shown:
+        if not self.shown:
             return
         face, model, target = self._state.face, self._state.model, self.panel.target
         if target is None:

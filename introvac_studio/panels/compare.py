@@ -24,7 +24,6 @@ from PySide6.QtWidgets import (
     QSlider,
     QTableWidget,
     QTableWidgetItem,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -68,12 +67,11 @@ class ComparePanel(QWidget):
         self.model.setAccessibleName(tr("model to compare with"))
         self.scaled = QCheckBox(tr("Scale to each model's usual delta"))
         self.scaled.setToolTip(
-            tr(
-                "Moves count in each model's usual delta; otherwise both go the same distance in code space"
-            )
+            tr("Moves count in each model's usual delta; otherwise both go the same distance in code space")
         )
-        self.play = QToolButton()
-        self.play.setText("▶")
+        self.play = QPushButton("▶")
+        self.play.setObjectName("side")
+        self.play.setFixedWidth(32)
         self.play.setCheckable(True)
         self.play.setAccessibleName(tr("play the training"))
         self.play.setToolTip(tr("Show the checkpoints one after the other"))
@@ -349,7 +347,14 @@ class ComparePanel(QWidget):
         )  # fmt: skip
         names = list(dict.fromkeys([*(model.attributes if model else ()), *(answer.code if answer else ())]))
         self.table.setHorizontalHeaderLabels(
-            [tr("attribute"), tr("code"), tr("picture"), tr("code"), tr("picture")]
+            [
+                tr("attribute"),
+                *(
+                    f"{who}\n{what}"
+                    for who in (tr("this"), tr("other"))
+                    for what in (tr("code"), tr("picture"))
+                ),
+            ]
         )
         for column, text in enumerate(
             (tr("P of the edited code, this model"), tr("P of the picture, encoded again, this model"),

@@ -50,7 +50,7 @@ def run(tmp_path: Path, small: Path) -> Path:
 def _shown(studio: Studio, qtbot: QtBot) -> ComparePanel:
     studio.window.raise_dock("edit", "compare")
     panel = studio.comparing.panel
-    qtbot.waitUntil(panel.isVisible, timeout=WAIT)
+    qtbot.waitUntil(lambda: studio.comparing.shown, timeout=WAIT)
     return panel
 
 
@@ -133,7 +133,7 @@ def test_that_the_slider_walks_through_the_checkpoints_of_a_run(
 
 def test_that_nothing_is_computed_while_nobody_looks(studio: Studio, small: Path, qtbot: QtBot) -> None:
     panel = studio.comparing.panel
-    assert not panel.isVisible()
+    assert not studio.comparing.shown, "another dock is on top"
     panel.model.show_paths([small], small)
     studio.state.commit("edit", Edit({"Eyeglasses": 3.0}))
     assert not studio.comparing.thread_.isRunning()
