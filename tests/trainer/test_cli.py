@@ -20,6 +20,7 @@ from PIL import Image
 import trainer
 from tests.conftest import TINY_ARGUMENTS
 from tests.trainer.refusals import error_of
+from tests.trainer.running import child, prepare
 from trainer import checkpoint, edit_commands, events
 from trainer.cli import main, parser
 from trainer.codec import Codec
@@ -33,17 +34,6 @@ ATTRIBUTES = ("Eyeglasses", "FacialHair")
 
 def train_arguments(run: Path, *more: str) -> list[str]:
     return ["train", "--preset", "quick", "--data", "avatars:96", "--run", str(run), *TINY_ARGUMENTS, *more]
-
-
-def child(arguments: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "trainer", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
 
 
 def spoken(process: subprocess.Popen[str]) -> Iterator[events.Event]:
@@ -140,18 +130,7 @@ def test_that_accept_zero_gives_exactly_the_count(tiny_model: Path, tmp_path: Pa
 
 def test_that_prepare_makes_a_cache_that_train_takes(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    prepared = [
-        "prepare",
-        "--data",
-        "avatars:96",
-        "--image-size",
-        "32",
-        "--out",
-        str(cache),
-        "--workers",
-        "1",
-    ]
-    assert main(prepared) == 0
+    prepare("avatars:96", cache)
     arguments = train_arguments(tmp_path / "run", "--max-steps", "2")
     arguments[arguments.index("avatars:96")] = str(cache)
     assert main(arguments) == 0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.trainer.running import child
 from trainer import checkpoint, events
 from trainer.cli import main, parser
 from trainer.codec import Codec
@@ -85,17 +84,6 @@ def other_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def arguments(model: Path, out: Path, *more: str, count: int = COUNT) -> list[str]:
     first = ["evaluate", "--model", str(model), "--data", DATA, "--features", "pixels", "--device", "cpu"]
     return [*first, "--count", str(count), "--out", str(out), *more]
-
-
-def child(arguments: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "trainer", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
 
 
 def read(out: Path) -> dict[str, Any]:

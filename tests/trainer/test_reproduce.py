@@ -18,6 +18,7 @@ from PIL import Image
 
 from tests.conftest import TINY_ARGUMENTS
 from tests.trainer.refusals import error_of
+from tests.trainer.running import prepare
 from trainer import files, modelfile
 from trainer.cli import main
 from trainer.reproduce import drawn, record
@@ -207,18 +208,7 @@ def test_that_the_page_of_a_prepared_cache_names_the_source_and_no_folder(
     tmp_path: Path, tiny_model: Path
 ) -> None:
     cache, out = tmp_path / "avatars-of-mine", tmp_path / "page"
-    prepared = [
-        "prepare",
-        "--data",
-        "avatars:60",
-        "--image-size",
-        "32",
-        "--out",
-        str(cache),
-        "--workers",
-        "1",
-    ]
-    assert main(prepared) == 0
+    prepare("avatars:60", cache)
     taken = ["--take", f"vac-eyefacial={tiny_model}", "--take", f"introvac-eyefacial={tiny_model}"]
     body = command(out, "--only", "fig9", *taken)
     body[body.index(DATA)] = str(cache)

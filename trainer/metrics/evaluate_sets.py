@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.data.cache import Cache
 from trainer.errors import ModelError
 from trainer.metrics import figures
-from trainer.metrics.comparison import compare_sets, measured
+from trainer.metrics.comparison import SetDistances, compare_sets, measured
 from trainer.metrics.estimate import estimate
 from trainer.metrics.evaluation import (
     Bench,
+    Extractor,
     plain,
     public_spec,
     said,
@@ -157,25 +159,47 @@ def _compare(
             real, made[one.name], paired, spare,
             resamples=on.config.resamples, seed=on.config.seed, cancelled=on.cancelled,
         )  # fmt: skip
-        card = ProtocolCard(
-            data=public_spec(on.subject.cache.spec),
+        card = card_of(
+            one, on.subject.cache, result,
             what=what,
             split=on.where.reported,
-            count=len(real),
-            against=len(made[one.name]),
-            crop=on.subject.cache.crop,
-            size=on.subject.cache.size,
-            features=one.name,
-            dim=one.dim,
-            input_size=one.size,
-            resize=one.resize,
-            weights=one.weights,
             chosen_on=() if on.where.selection is None else (on.where.selection,),
             seed=on.config.seed,
             note=on.where.note,
-        )
+        )  # fmt: skip
         found += [plain(number.to_json()) for number in measured(result, card)]
     return found
+
+
+def card_of(
+    extractor: Extractor,
+    cache: Cache,
+    result: SetDistances,
+    *,
+    what: str,
+    split: str,
+    seed: int,
+    note: str,
+    chosen_on: tuple[str, ...] = (),
+) -> ProtocolCard:
+    """The protocol card of a result: pictures of the cache's size and crop, compared by these features."""
+    return ProtocolCard(
+        data=public_spec(cache.spec),
+        what=what,
+        split=split,
+        count=result.counts[0],
+        against=result.counts[1],
+        crop=cache.crop,
+        size=cache.size,
+        features=extractor.name,
+        dim=extractor.dim,
+        input_size=extractor.size,
+        resize=extractor.resize,
+        weights=extractor.weights,
+        chosen_on=chosen_on,
+        seed=seed,
+        note=note,
+    )
 
 
 class _Real(NamedTuple):

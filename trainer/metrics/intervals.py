@@ -49,11 +49,16 @@ def _from_resamples(value: float, resampled: Floats, level: float) -> Interval:
     return around(value, float(resampled.std(ddof=1)), level, len(resampled))
 
 
-def _check(level: float, resamples: int) -> None:
+def _checked(x: ArrayLike, y: ArrayLike, paired: bool, level: float, resamples: int) -> tuple[Floats, Floats]:
+    """Both sets of features in float64, with all that an interval asks of them and of its settings."""
+    a, b = (rows.astype(np.float64) for rows in as_pair(x, y))
     if not 0.0 < level < 1.0:
         raise DataError(f"level = {level}: must lie between 0 and 1")
     if resamples < 2:
         raise DataError(f"resamples = {resamples}: an interval needs at least 2")
+    if paired and len(a) != len(b):
+        raise DataError(f"{len(a)} and {len(b)} pictures do not form pairs")
+    return a, b
 
 
 def frechet_interval(
@@ -79,10 +84,7 @@ def frechet_interval(
         DataError: shapes that do not fit, or values that are not finite.
         Cancelled: `cancelled` said so.
     """
-    a, b = (rows.astype(np.float64) for rows in as_pair(x, y))
-    _check(level, resamples)
-    if paired and len(a) != len(b):
-        raise DataError(f"{len(a)} and {len(b)} pictures do not form pairs")
+    a, b = _checked(x, y, paired, level, resamples)
     rng = np.random.default_rng(seed)
     values = np.empty(resamples)
     for i in range(resamples):
@@ -115,10 +117,7 @@ def kernel_interval(
     Raises:
         DataError: shapes that do not fit, too many rows, or values that are not finite.
     """
-    a, b = (rows.astype(np.float64) for rows in as_pair(x, y))
-    _check(level, resamples)
-    if paired and len(a) != len(b):
-        raise DataError(f"{len(a)} and {len(b)} pictures do not form pairs")
+    a, b = _checked(x, y, paired, level, resamples)
     if max(len(a), len(b)) > WHOLE_KERNEL:
         raise DataError(f"{max(len(a), len(b))} pictures: at most {WHOLE_KERNEL} for this interval")
     rng = np.random.default_rng(seed)

@@ -10,11 +10,12 @@ import numpy as np
 from trainer.codec import Codec
 from trainer.commands import progress_bar
 from trainer.errors import CheckpointError, ConfigError, DataError, RunError
-from trainer.metrics.comparison import SetDistances, compare_sets, measured
-from trainer.metrics.evaluation import public_spec, public_text
+from trainer.metrics.comparison import compare_sets, measured
+from trainer.metrics.evaluate_sets import card_of
+from trainer.metrics.evaluation import public_text
 from trainer.metrics.features import Extractor, features_of, open_features
-from trainer.metrics.protocol import TITLES, Measured, ProtocolCard
-from trainer.reproduce.desk import Desk, Faces, Rows
+from trainer.metrics.protocol import TITLES, Measured
+from trainer.reproduce.desk import Desk, Faces
 from trainer.reproduce.models import introvac, vac
 from trainer.reproduce.record import Made, Table
 
@@ -91,35 +92,20 @@ def _pair(desk: Desk, extractor: Extractor, subset: str) -> dict[str, tuple[Meas
             compared = compare_sets(
                 real, made, paired=True, pool=others, seed=desk.settings.seed, cancelled=desk.stopping
             )
-        found[title] = measured(compared, _card(desk, extractor, codec, faces, rows, compared))
+        card = card_of(
+            extractor, faces.cache, compared,
+            what="reconstructions",
+            split=faces.splits.reported_name,
+            seed=desk.settings.seed,
+            note=faces.splits.note,
+        )  # fmt: skip
+        found[title] = measured(compared, card)
         log.info("%s, %s: %s %s", title, subset, found[title][0].name, _short(found[title][0].value))
     return found
 
 
 def _reconstructed(codec: Codec, faces: Faces) -> Any:
     return lambda rows: codec.decode(codec.encode(faces.cache.batch(rows))[0])
-
-
-def _card(
-    desk: Desk, extractor: Extractor, codec: Codec, faces: Faces, rows: Rows, compared: SetDistances
-) -> ProtocolCard:
-    splits = faces.splits
-    return ProtocolCard(
-        data=public_spec(faces.cache.spec),
-        what="reconstructions",
-        split=splits.reported_name,
-        count=compared.counts[0],
-        against=compared.counts[1],
-        crop=codec.config.crop,
-        size=codec.size,
-        features=extractor.name,
-        dim=extractor.dim,
-        input_size=extractor.size,
-        resize=extractor.resize,
-        weights=extractor.weights,
-        seed=desk.settings.seed,
-        note=splits.note,
-    )
 
 
 def _short(value: float) -> str:
