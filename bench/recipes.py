@@ -22,9 +22,10 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from trainer import events
 from trainer.config import PRESETS
 from trainer.reproduce.models import finished
-from trainer.run_files import STATE_FILE
+from trainer.run_files import EVENTS_FILE, STATE_FILE, read_events
 
 # Student's t, two-sided 95 %, by number of seeds; for more of them that of ten serves, and is a little wide.
 _T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
@@ -161,6 +162,19 @@ def _numbers(run: Path, split: str | None) -> dict[str, float] | None:
     }
 
 
+def _pace(run: Path) -> tuple[float, float | None]:
+    """Images a second before the game and in it: the fastest report, since other work may slow the others."""
+    start: int | None = None
+    fastest = [0.0, 0.0]
+    for event in read_events(run / EVENTS_FILE):
+        if isinstance(event, events.RunStarted):
+            start = event.game_from_step
+        elif isinstance(event, events.StepLosses):
+            playing = start is not None and event.step > start
+            fastest[playing] = max(fastest[playing], event.images_per_second)
+    return fastest[0], fastest[1] or None
+
+
 def _spread(values: list[float], digits: int, scale: float = 1.0) -> str:
     """The mean over seeds, with the half-width of its 95 % interval where there are several."""
     middle = f"{scale * mean(values):.{digits}f}"
@@ -188,6 +202,7 @@ def table(out: Path, seeds: list[int], success: float, split: str | None = None)
         "edits judged done",
     ]
     heads += ["read by the model", "mean delta", f"leakage at {percent}", f"edits that reach {percent}"]
+    heads += ["images/s, VAC / game"]
     lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
     for name, found in runs.items():
 
@@ -199,6 +214,9 @@ def table(out: Path, seeds: list[int], success: float, split: str | None = None)
         cells = [f"`{name}`: {RECIPES[name].what}", str(len(found)), of("reconstructions", 1), of("prior", 1)]
         cells += [of("l1", 4), of("judged", 1, 100) + " %", of("read", 1, 100) + " %", of("delta", 1)]
         cells += [_spread(leaks, 2, 100) + " %" if len(leaks) == len(found) else "not reached", f"{hit:.1f}"]
+        paces = [_pace(out / f"{name}-{seed}") for seed in seeds if (out / f"{name}-{seed}").exists()]
+        game = max((playing for _, playing in paces if playing), default=None)
+        cells += [f"{max(plain for plain, _ in paces):.0f} / {'-' if game is None else f'{game:.0f}'}"]
         lines.append(f"| {' | '.join(cells)} |")
     edits = ", ".join(key[5:] for key in shared)
     lines.append(f"\nLeakage is the mean over the edits that every run with the game reaches: {edits}.")
