@@ -6,9 +6,6 @@ no generator state to go on exactly where it was, on however many devices.
 
 from __future__ import annotations
 
-import copy
-import itertools
-import math
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -19,39 +16,30 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from trainer import checkpoint, device, events, files, grid
-from trainer.average import Average
-from trainer.card import ModelCard
+from trainer import device, events
 from trainer.config import TrainConfig
 from trainer.control import Control
-from trainer.data.order import epoch_order, rank_part
+from trainer.data.order import rank_part
 from trainer.data.select import Selection
 from trainer.distributed import Group
-from trainer.errors import CheckpointError, ConfigError, IntroVACError, RunError
+from trainer.errors import IntroVACError, RunError
+from trainer.examination import Examination
 from trainer.feed import Feed
+from trainer.learner import Learner, out_of_memory
 from trainer.meter import Meter, Reading
-from trainer.models import IntroVAC, recalibration
-from trainer.run_files import (
-    BEST_FILE,
-    EVENTS_FILE,
-    LOCK_FILE,
-    MODEL_FILE,
-    STATE_FILE,
-    drop_oldest,
-    kept_file,
-    write_config,
-)
-from trainer.steps import Optimisers, Stepped, introvac_step, vac_step
-from trainer.validation import GRID_FACES, criterion, sample_grid, validate
+from trainer.models import IntroVAC
+from trainer.run_files import BEST_FILE, MODEL_FILE, drop_oldest, kept_file
+from trainer.run_folder import DivergedError, RunFolder, Standing
+from trainer.schedule import Schedule
+from trainer.steps import Optimisers, Stepped
+from trainer.validation import criterion
+
+__all__ = ["DivergedError", "Trainer"]
 
 STOP_IMAGES = 256  # enough to calibrate on when someone waits for the end
 PATIENCE = 10  # steps in a row without an update that make a run a diverged one
-
-
-class DivergedError(RunError):
-    """A loss, a weight or an optimiser's moment is no longer finite."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +49,6 @@ class _Wishes:
     stop: bool = False
     pause: bool = False
     snapshot: bool = False
-
-
-def _seed(*parts: int) -> int:
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
 
 
 class Trainer:
@@ -97,23 +81,17 @@ class Trainer:
         if config.loop.threads:
             torch.set_num_threads(config.loop.threads)
         self.device = device.resolve(config.loop.device, self.group.place.local if self.group.several else 0)
-        self.precision = device.precision(self.device, config.loop.precision)
         if self.device.type == "cuda":
             torch.backends.cudnn.benchmark = True  # every batch has the same shape
-        self.batch_size = min(config.optim.batch_size, len(selection.train))
-        rank_part(np.empty(self.batch_size), 0, self.group.place.world)
-        self.steps_per_epoch = len(selection.train) // self.batch_size
-        whole = self.steps_per_epoch * config.optim.epochs
-        self.total_steps = min(whole, config.loop.max_steps) if config.loop.max_steps else whole
+        self.schedule = Schedule(config, selection.train)
+        rank_part(np.empty(self.schedule.batch_size), 0, self.group.place.world)
         used = np.concatenate([selection.train, selection.valid])
         self.feed = Feed(selection.cache, selection.labels, self.device, rows=used)
-        self._build_networks()
-        self.step = 0
+        self.learner = Learner(config, self.device, self.group)
+        self._exam = Examination(config, selection, self.feed, self.learner, self.control)
+        self.folder = RunFolder(self.run, config, selection, self.schedule)
+        self._standing = Standing()
         self._saved_step = -1  # of the newest model.safetensors
-        self._finished_step = 0  # at which an epoch was last validated and its best model kept
-        self.best = math.inf
-        self.figures: dict[str, float] = {}
-        self._rate_scale = 1.0  # falls with each rollback
         self._rollbacks = 0
         self._lost_in_a_row = 0  # steps without an update
         self._wishes = _Wishes()
@@ -122,92 +100,41 @@ class Trainer:
         if resume:
             self._resume()
 
-    # -- networks ---------------------------------------------------------------------------
+    @property
+    def step(self) -> int:
+        return self._standing.step
 
-    def _build_networks(self) -> None:
-        config = self.config
-        joint = config.loop.sync_norm and self.group.several
-        if joint and self.device.type != "cuda":
-            raise ConfigError("sync_norm = True: needs CUDA; on other devices use norm = group")
-        torch.manual_seed(_seed(config.loop.seed, 0))
-        model = IntroVAC(config.model).to(self.device)
-        if self.precision.dtype == torch.float64:
-            model.double()
-        self.group.spread_([p.detach() for p in model.parameters()])
-        shown = copy.deepcopy(model).float()
-        if joint:
-            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-        self.model = model
-        decay = config.optim.ema_decay
-        self.average = Average(shown, decay) if decay else None
-        # What is validated, shown and saved: the weights in training, their average, or a plain float32 copy.
-        apart = decay or joint or self.precision.dtype == torch.float64
-        self.shown = shown if apart else model
-        self.optimisers = self._optimisers()
+    @property
+    def model(self) -> IntroVAC:
+        """The weights in training."""
+        return self.learner.model
 
-    def _optimisers(self) -> Optimisers:
-        optim = self.config.optim
-        kinds: dict[str, Any] = {"lr": optim.learning_rate, "weight_decay": optim.weight_decay}
-        if self.device.type in ("cpu", "cuda"):
-            kinds["fused"] = True
-        learners = [*self.model.encoder.parameters(), *self.model.classifier.parameters()]
-        return Optimisers(
-            torch.optim.Adam(learners, **kinds), torch.optim.Adam(self.model.decoder.parameters(), **kinds)
-        )
+    @property
+    def shown(self) -> IntroVAC:
+        """What is validated, shown and saved."""
+        return self.learner.shown
 
-    def _refresh_shown(self) -> IntroVAC:
-        """The network to validate, show and save, with its weights up to date."""
-        if self.average is None and self.shown is not self.model:
-            self.shown.load_state_dict(self.model.state_dict())
-        self.shown.game_played = self.model.game_played
-        return self.shown
+    @property
+    def optimisers(self) -> Optimisers:
+        return self.learner.optimisers
 
     # -- where a run stands --------------------------------------------------------------------
 
     def _resume(self) -> None:
-        state = self.run / STATE_FILE
-        if not state.exists():
-            raise CheckpointError(f"{state}: not there; this run has nothing to resume from")
-        average = self.average.model if self.average else None
-        progress = checkpoint.load_state(state, self.model, self.optimisers, average)
-        for name, value in self._data_identity().items():
-            if progress.get(name, value) != value:
-                raise CheckpointError(
-                    f"{state}: {name.replace('_', ' ')} was {progress[name]} and is now {value}: the run's "
-                    "data or batch_size changed. Restore them, or start a new run"
-                )
-        self.step = int(progress["step"])
-        self.best = float(progress["best"])
-        self.figures = {str(k): float(v) for k, v in progress.get("figures", {}).items()}
-        self._rate_scale = float(progress.get("rate_scale", 1.0))
-        self._finished_step = int(progress.get("finished_step", self.step))
-        played = self.step > 0 and self._in_game(self.step - 1)
-        self.model.game_played = bool(progress.get("game_played", played))
-
-    def _data_identity(self) -> dict[str, Any]:
-        """What must be as it was when a run goes on: order and schedule are functions of it."""
-        return {
-            "training_images": len(self.selection.train),
-            "steps_per_epoch": self.steps_per_epoch,
-            "cache_key": self.selection.cache.key,
-        }
+        self._standing, kept = self.folder.load(self.learner)
+        played = self.step > 0 and self.schedule.in_game(self.step - 1)
+        self.model.game_played = bool(kept.get("game_played", played))
 
     @property
     def epoch(self) -> int:
         """Whole passes begun, from 1."""
-        return max(self.step - 1, 0) // self.steps_per_epoch + 1
+        return self.schedule.epoch(self.step)
 
     def _at(self) -> dict[str, Any]:
         return {"step": self.step, "epoch": self.epoch}
 
-    def _in_game(self, step: int) -> bool:
-        first = self.config.game_from_epoch
-        return first is not None and step // self.steps_per_epoch >= first
-
     def _learning_rate(self, epoch: int) -> float:
-        optim = self.config.optim
-        decay = optim.lr_factor ** sum(m <= epoch for m in optim.lr_milestones)
-        return optim.learning_rate * decay * self._rate_scale
+        return self.schedule.learning_rate(epoch) * self._standing.rate_scale
 
     # -- the run ------------------------------------------------------------------------------
 
@@ -223,22 +150,7 @@ class Trainer:
         if not self.group.main:
             yield from self._events()
             return
-        for name in ("checkpoints", "samples"):
-            files.make_directory(self.run / name)
-        busy = f"{self.run}: another process is training this run"
-        with (
-            files.held(self.run / LOCK_FILE, busy),
-            (self.run / EVENTS_FILE).open("a" if self._resumed else "w", encoding="utf-8") as log,
-        ):
-            for folder in (self.run, self.run / "checkpoints", self.run / "samples"):
-                files.sweep(folder)
-            write_config(self.run, self.config)  # also of a resumed run: its settings may have changed
-
-            def note(event: events.Event) -> events.Event:
-                log.write(events.to_line(event) + "\n")
-                log.flush()
-                return event
-
+        with self.folder.open(self._resumed) as note:
             try:
                 for event in self._events():
                     yield note(event)
@@ -258,30 +170,29 @@ class Trainer:
         while not self._heed().stop:
             if self._epoch_due:  # now, or when the run was stopped at an epoch's last step
                 yield from self._finish_epoch()
-            elif self.step < self.total_steps:
+            elif self.step < self.schedule.total_steps:
                 yield from self._run_epoch()
             else:
                 break
         if self.step != self._saved_step:
             yield from self._save("last")
-        reason = "completed" if self.step >= self.total_steps and not self._epoch_due else "stopped"
+        reason = "completed" if self.step >= self.schedule.total_steps and not self._epoch_due else "stopped"
         yield events.Finished(**self._at(), reason=reason, model=str(self.run / MODEL_FILE))
 
     def _started(self) -> events.Event:
-        first = self.config.game_from_epoch
         where = device.describe(self.device)
         world = self.group.place.world
         return events.RunStarted(
             **self._at(),
             run=str(self.run),
             device=f"{world} x {where}" if self.group.several else where,
-            precision=str(self.precision.dtype).removeprefix("torch."),
+            precision=str(self.learner.precision.dtype).removeprefix("torch."),
             parameters=sum(p.numel() for p in self.model.parameters()),
             train_images=len(self.selection.train),
             valid_images=min(len(self.selection.valid), self.config.loop.valid_images),
-            steps_per_epoch=self.steps_per_epoch,
-            total_steps=self.total_steps,
-            game_from_step=None if first is None else first * self.steps_per_epoch,
+            steps_per_epoch=self.schedule.steps_per_epoch,
+            total_steps=self.schedule.total_steps,
+            game_from_step=self.schedule.game_from_step,
             config=self.config.to_dict(),
         )
 
@@ -295,18 +206,23 @@ class Trainer:
     @property
     def _epoch_due(self) -> bool:
         """Whether the last epoch is whole (or the run at its end), but not validated."""
-        whole = self.step % self.steps_per_epoch == 0 or self.step >= self.total_steps
-        return whole and self.step > self._finished_step
+        whole = self.step % self.schedule.steps_per_epoch == 0 or self.step >= self.schedule.total_steps
+        return whole and self.step > self._standing.finished_step
 
     def _run_epoch(self) -> Iterator[events.Event]:
-        epoch, within = divmod(self.step, self.steps_per_epoch)
-        self._set_rate(epoch)
-        if self.step == 0 or (within == 0 and self._in_game(self.step) != self._in_game(self.step - 1)):
-            yield events.PhaseChanged(**self._at(), phase="game" if self._in_game(self.step) else "warm-up")
-        last = min(self.steps_per_epoch, within + self.total_steps - self.step)
-        plan = self._plan(epoch, range(within, last))
+        epoch, within = divmod(self.step, self.schedule.steps_per_epoch)
+        self.learner.set_rate(self._learning_rate(epoch))
+        if self.step == 0 or (
+            within == 0 and self.schedule.in_game(self.step) != self.schedule.in_game(self.step - 1)
+        ):
+            yield events.PhaseChanged(
+                **self._at(), phase="game" if self.schedule.in_game(self.step) else "warm-up"
+            )
+        last = min(self.schedule.steps_per_epoch, within + self.schedule.total_steps - self.step)
+        whole = self.schedule.batches(epoch, range(within, last))
+        plan = ((self._mine(rows), self._mine(flips)) for rows, flips in whole)
         with closing(self.feed.batches(plan)) as batches:
-            while self.step < self.total_steps:
+            while self.step < self.schedule.total_steps:
                 at = self.step
                 if self._heed().pause:
                     yield from self._pause()
@@ -321,19 +237,6 @@ class Trainer:
                     return
                 self._save_in_time()
 
-    def _set_rate(self, epoch: int) -> None:
-        for optimiser in self.optimisers.both():
-            for group in optimiser.param_groups:
-                group["lr"] = self._learning_rate(epoch)
-
-    def _plan(self, epoch: int, steps: range) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Indices and mirroring of this process's part of each batch."""
-        data, seed = self.config.data, self.config.loop.seed
-        order, flips = epoch_order(self.selection.train, seed, epoch, data.shuffle_block, data.flip)
-        for step in steps:
-            rows = slice(step * self.batch_size, (step + 1) * self.batch_size)
-            yield self._mine(order[rows]), self._mine(flips[rows])
-
     def _mine(self, rows: Any) -> Any:
         return rank_part(rows, self.group.place.rank, self.group.place.world)
 
@@ -342,11 +245,11 @@ class Trainer:
         try:
             stepped = self._train_step(x, labels)
         except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             stepped = None
         if stepped is None:  # out here nothing holds on to the step's tensors
-            fits = self._fitting(x, labels)
+            fits = self.learner.fitting(x, labels)
             size = self.config.optim.batch_size
             yield events.OutOfMemory(**self._at(), batch_size=size, fits=fits)
             hint = f"batch_size = {fits} fits (tried)" if fits else "no smaller batch fits either"
@@ -355,54 +258,11 @@ class Trainer:
                 "Start a new run with a smaller batch_size, image_size or channels"
             )
         self._meter.add(stepped)
-        self.step += 1
-        if self.average is not None:
-            self.average.follow(self.model, self.step, stepped.finite)
+        self._standing.step += 1
+        self.learner.follow(self.step, stepped.finite)
 
     def _train_step(self, x: Tensor, labels: Tensor) -> Stepped:
-        dtype = torch.promote_types(self.precision.dtype, torch.float32)
-        noise, z_g = self._noise(self.step, len(x)).to(dtype)
-        game = self._in_game(self.step)
-        self.model.game_played |= game
-        return self._step(self.optimisers, x.to(dtype), labels, noise, z_g, game)
-
-    def _step(
-        self, optimisers: Any, x: Tensor, labels: Tensor, noise: Tensor, z_g: Tensor, game: bool
-    ) -> Stepped:
-        loss, reduce = self.config.loss, self.group.mean_ if self.group.several else None
-        common = (self.model, optimisers, x, labels, noise)
-        if game:
-            first = len(x) * self.group.place.rank
-            return introvac_step(*common, z_g, loss, self.precision, self.config.game, reduce, first)
-        return vac_step(*common, loss, self.precision, reduce)
-
-    def _noise(self, step: int, rows: int) -> Tensor:
-        """(2, rows, d): this process's part of what the step needs, whatever the number of processes."""
-        generator = torch.Generator(self.device).manual_seed(_seed(self.config.loop.seed, 2, step))
-        shape = (2, rows * self.group.place.world, self.config.model.latent_dim)
-        noise = torch.randn(shape, generator=generator, device=self.device)
-        first = rows * self.group.place.rank
-        return noise[:, first : first + rows]
-
-    def _fitting(self, x: Tensor, labels: Tensor) -> int | None:
-        """The largest half, quarter, ... of the batch whose step fits; weights stay as they are."""
-        if self.group.several:
-            return None  # the others wait in the midst of their step
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        for shift in itertools.count(1):
-            rows = len(x) >> shift
-            if rows < 2:
-                return None
-            try:
-                noise = torch.zeros(rows, self.config.model.latent_dim, dtype=x.dtype, device=x.device)
-                pretence = Optimisers(_Still(), _Still())  # type: ignore[arg-type]
-                self._step(pretence, x[:rows], labels[:rows], noise, noise, game=self.config.game.enabled)
-                return rows
-            except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
-                    raise
-        return None
+        return self.learner.step(x, labels, self.step, self.schedule.in_game(self.step))
 
     def _pause(self) -> Iterator[events.Event]:
         yield from self._save("last")
@@ -451,43 +311,28 @@ class Trainer:
         return events.StepLosses(
             **self._at(),
             losses=reading.losses,
-            images_per_second=self.batch_size / per_step if per_step > 0 else 0.0,
-            seconds_left=self._seconds_left(per_step),
-            learning_rate=self._learning_rate((self.step - 1) // self.steps_per_epoch),
+            images_per_second=self.schedule.batch_size / per_step if per_step > 0 else 0.0,
+            seconds_left=self.schedule.seconds_left(self.step, per_step),
+            learning_rate=self._learning_rate((self.step - 1) // self.schedule.steps_per_epoch),
             memory_bytes=_memory(self.device),
         )
-
-    def _seconds_left(self, per_step: float) -> float:
-        """Steps still to come at today's pace; a step of the game costs about 3.3 warm-up steps."""
-        first = self.config.game_from_epoch
-        starts = self.total_steps if first is None else min(first * self.steps_per_epoch, self.total_steps)
-        if self.step > starts:
-            return (self.total_steps - self.step) * per_step
-        return (starts - self.step + 3.3 * (self.total_steps - starts)) * per_step
 
     def _diverge(self, culprit: str) -> Iterator[events.Event]:
         """Go back to the last checkpoint with half the step size, as often as the settings allow."""
         if self._rollbacks >= self.config.loop.rollbacks:
-            rate = self._learning_rate(self.step // self.steps_per_epoch)
+            rate = self._learning_rate(self.step // self.schedule.steps_per_epoch)
             yield events.Diverged(**self._at(), loss=culprit, action="stopped", learning_rate=rate)
-            raise self.diverged(f"{culprit} is no longer a finite number")
-        at, scale = self._at(), self._rate_scale
+            raise self.folder.diverged(f"{culprit} is no longer a finite number", self.step)
+        at, scale = self._at(), self._standing.rate_scale
         self.group.agree(False)  # nobody reads while process 0 may still write
         self._resume()
         self._rollbacks += 1
         self._lost_in_a_row = 0
-        self._rate_scale = scale / 2
-        rate = self._learning_rate(self.step // self.steps_per_epoch)
+        self._standing.rate_scale = scale / 2
+        rate = self._learning_rate(self.step // self.schedule.steps_per_epoch)
         self._meter.restart()
         yield events.Diverged(**at, loss=culprit, action="rolled back", learning_rate=rate)
         yield events.Resumed(**self._at())
-
-    def diverged(self, what: str) -> DivergedError:
-        """The error that says so, and what can be done."""
-        return DivergedError(
-            f"{what} by step {self.step}; the last good checkpoint is kept in {self.run}. Resume with a "
-            "lower learning_rate, with precision = fp32, or with rollbacks = 3 to have that done by itself"
-        )
 
     def _check_weights(self) -> None:
         """One look at all weights and moments; one host sync.
@@ -495,13 +340,8 @@ class Trainer:
         Raises:
             DivergedError: a value is not finite.
         """
-        named = [(name, p.detach()) for name, p in self.model.named_parameters()]
-        owners: dict[Tensor, str] = {p: name for name, p in self.model.named_parameters()}
-        for optimiser in self.optimisers.both():
-            for p, slots in optimiser.state.items():
-                named += [(f"{slot} of {owners[p]}", slots[slot]) for slot in ("exp_avg", "exp_avg_sq")]
-        if bad := checkpoint.first_not_finite(named):
-            raise self.diverged(f"{bad} is no longer finite")
+        if bad := self.learner.first_not_finite():
+            raise self.folder.diverged(f"{bad} is no longer finite", self.step)
 
     # -- checkpoints ------------------------------------------------------------------------------
 
@@ -517,101 +357,39 @@ class Trainer:
             )
         if self.group.main:
             self._check_weights()
-            for _ in self._calibrate(least=0):
+            for _ in self._exam.calibrate(least=0):
                 pass
-            if figures := self._validate():
-                self.figures, judged = figures, True
+            if figures := self._exam.validate():
+                self._standing.figures, judged = figures, True
                 yield from self._keep_epoch()
         if self.group.agree(judged)[0]:  # the others wait here for process 0
-            self._finished_step = self._saved_step = self.step
+            self._standing.finished_step = self._saved_step = self.step
         self.model.train()
         self._meter.restart()
 
     def _keep_epoch(self) -> Iterator[events.Event]:
         loop = self.config.loop
-        done = self.step // self.steps_per_epoch
-        yield events.Validated(**self._at(), figures=self.figures)
-        if done % loop.samples_every == 0 or self.step >= self.total_steps:
+        done = self.step // self.schedule.steps_per_epoch
+        yield events.Validated(**self._at(), figures=self._standing.figures)
+        if done % loop.samples_every == 0 or self.step >= self.schedule.total_steps:
             yield self._write_samples()
-        score = criterion(self.figures, loop.best_by)
-        if score < self.best:
-            self.best = score
+        score = criterion(self._standing.figures, loop.best_by)
+        if score < self._standing.best:
+            self._standing.best = score
             yield self._save_model_as(BEST_FILE, "best")
         if loop.keep_every and done % loop.keep_every == 0:
             yield self._save_model_as(kept_file(done), "kept")
             drop_oldest(self.run, loop.keep_count)
-        self._finished_step = self.step
+        self._standing.finished_step = self.step
         self._save_state()
         yield self._save_model_as(Path(MODEL_FILE), "last")
 
-    def _calibrate(self, least: int) -> Iterator[int]:
-        """Recalibrate on real images, yielding how many; a stop ends it once `least` were seen."""
-        count = min(self.config.loop.calibration_images, len(self.selection.train))
-        rng = np.random.default_rng([self.config.loop.seed, 3])
-        chosen = rng.choice(self.selection.train, count, replace=False)
-        generator = torch.Generator(self.device).manual_seed(_seed(self.config.loop.seed, 4))
-        size = min(64, count)
-        parts = [np.sort(chosen[i : i + size]) for i in range(0, count - size + 1, size)]
-        seen = 0
-
-        def batches() -> Iterator[Tensor]:
-            for part in parts:
-                if self.control.stopping and seen >= least:
-                    return
-                yield self.feed.batch(part)[0]
-
-        steps = recalibration(self._refresh_shown(), batches(), generator)
-        going = True
-        while going:
-            with self.precision.cast():  # not around the yield: whoever listens computes as it likes
-                going = next(steps, _END) is not _END
-            if going:
-                seen += size
-                yield seen
-
-    def _validate(self) -> dict[str, float] | None:
-        """The figures; None when a stop came before they were whole."""
-        indices = self.selection.valid[: self.config.loop.valid_images]
-        whole = False
-
-        def batches() -> Iterator[tuple[Tensor, Tensor]]:
-            nonlocal whole
-            for i in range(0, len(indices), 64):
-                yield self.feed.batch(indices[i : i + 64])
-                if self.control.stopping:
-                    return
-            whole = True
-
-        if self.control.stopping:
-            return None
-        figures = validate(self.shown, batches(), self.config, self.precision)
-        return figures if whole else None
-
     def _write_samples(self) -> events.Event:
-        x, labels = self.feed.batch(self.selection.valid[:GRID_FACES])
-        generator = torch.Generator(self.device).manual_seed(_seed(self.config.loop.seed, 5))
-        rows = sample_grid(self.shown, x, labels, self.config.loop.edit_delta, generator)
-        path = Path("samples") / f"step-{self.step:08d}.png"
-        style = grid.GridStyle(padding=0, labels=False)
-        picture = grid.compose([list(row) for row in rows.values()], style)
-        grid.save(picture, self.run / path, None)
+        rows = self._exam.samples()
+        path = self.folder.save_samples(self.step, rows)
+        columns = len(next(iter(rows.values())))
         size = self.config.model.image_size
-        return events.SamplesWritten(
-            **self._at(), path=path.as_posix(), rows=tuple(rows), columns=len(x), cell=size
-        )
-
-    def _card(self) -> ModelCard:
-        return ModelCard(
-            name=self.run.name,
-            preset=self.config.preset,
-            data=self.selection.cache.spec.partition(":")[0],
-            step=self.step,
-            epoch=self.epoch,
-            game_played=self.model.game_played,
-            derive=self.config.data.derive,
-            delta=self.config.loop.edit_delta,
-            figures=self.figures,
-        )
+        return events.SamplesWritten(**self._at(), path=path, rows=tuple(rows), columns=columns, cell=size)
 
     def _save(self, kind: str) -> Iterator[events.Event]:
         """Resume file, then a calibrated `model.safetensors`, which the studio may open at any time."""
@@ -628,7 +406,7 @@ class Trainer:
         if self.control.stopping:
             yield events.Progress(**self._at(), what="saving", done=0, total=total)
         self._save_state()  # first and as it is: all that a resumed run needs
-        for seen in self._calibrate(least=STOP_IMAGES):
+        for seen in self._exam.calibrate(least=STOP_IMAGES):
             if self.control.stopping:
                 yield events.Progress(**self._at(), what="saving", done=min(seen, total), total=total)
         yield self._save_model_as(Path(MODEL_FILE), kind)
@@ -640,39 +418,12 @@ class Trainer:
             self._save_state()
 
     def _save_state(self) -> None:
-        progress = self._data_identity() | {
-            "step": self.step,
-            "best": self.best,
-            "figures": self.figures,
-            "finished_step": self._finished_step,
-            "rate_scale": self._rate_scale,
-            "game_played": self.model.game_played,
-        }
-        average = self.average.model if self.average else None
-        checkpoint.save_state(self.run / STATE_FILE, self.model, self.optimisers, progress, average)
+        self.folder.save_state(self.learner, self._standing)
         self._saved_at = time.monotonic()
 
     def _save_model_as(self, name: Path, kind: str) -> events.Event:
-        if bad := checkpoint.first_not_finite(self.shown.state_dict().items()):  # statistics, too
-            raise self.diverged(f"{bad} is no longer finite")
-        checkpoint.save_model(self.run / name, self.shown, self._card())
-        return events.CheckpointSaved(**self._at(), kind=kind, model=str(self.run / name))
-
-
-_END = object()
-
-
-class _Still:
-    """An optimiser that changes nothing."""
-
-    def zero_grad(self, set_to_none: bool = True) -> None: ...
-    def step(self) -> None: ...
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return any(text in str(error) for text in ("allocate memory", "not enough memory", "out of memory"))
+        path = self.folder.save_model(name, self.learner, self._standing, self.epoch)
+        return events.CheckpointSaved(**self._at(), kind=kind, model=str(path))
 
 
 def _memory(where: torch.device) -> int:

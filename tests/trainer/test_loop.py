@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import trainer
-from trainer import checkpoint, events, loop
+from trainer import checkpoint, events, examination, learner, loop
 from trainer.config import TrainConfig, with_settings
 from trainer.control import Control
 from trainer.data.cache import open_data
@@ -270,14 +270,14 @@ def test_that_nothing_that_diverged_is_written(
 def test_that_want_of_memory_names_a_batch_size_that_fits(
     tiny_config: TrainConfig, images: Selection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = loop.vac_step
+    real = learner.vac_step
 
     def short(model, optimisers, x, *rest):
         if len(x) > 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(model, optimisers, x, *rest)
 
-    monkeypatch.setattr(loop, "vac_step", short)
+    monkeypatch.setattr(learner, "vac_step", short)
     config = with_settings(tiny_config, {"enabled": False})
     run = Trainer(config, images, tmp_path)
     before, said = weights(run.model), []
@@ -393,7 +393,7 @@ def test_that_an_epoch_cut_short_at_its_end_is_finished_on_resume(
     per_epoch = len(images.train) // 8
     whole = list(Trainer(tiny_config, images, tmp_path / "whole").train())
     control = Control()
-    real = loop.validate
+    real = examination.validate
 
     def interrupted(*args: object) -> dict[str, float]:
         control.stop()
@@ -401,7 +401,7 @@ def test_that_an_epoch_cut_short_at_its_end_is_finished_on_resume(
 
     with monkeypatch.context() as patch:
         if when == "validation":
-            patch.setattr(loop, "validate", interrupted)
+            patch.setattr(examination, "validate", interrupted)
         said = []
         for event in Trainer(tiny_config, images, tmp_path / "parts", control).train():
             said.append(event)
