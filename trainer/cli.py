@@ -148,6 +148,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--directions", metavar="FILE.npz", help="directions that `fit` added to the model's")
     p.add_argument("--out", required=True, metavar="DIR")
     p.add_argument("--crop", choices=CROPS, help="default: the model's")
+    p.add_argument("--align", action="store_true", help="crop by the eyes of the largest face (extra align)")
     _device(p)
     p.set_defaults(act=edit_commands.edit)
 
@@ -161,6 +162,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--fps", type=float, default=12.0, help="frames a second of an animation")
     p.add_argument("--scale", type=_positive, default=1, metavar="N", help="enlarge by whole pixels")
     p.add_argument("--crop", choices=CROPS, help="default: the model's")
+    p.add_argument("--align", action="store_true", help="crop by the eyes of the largest face (extra align)")
     _device(p)
     p.set_defaults(act=edit_commands.path)
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from trainer import directions, edits, files, fit, grid, paths, sampling, until
+from trainer import align, directions, edits, files, fit, grid, paths, photos, sampling, until
 from trainer.commands import names, pairs, progress_bar
 from trainer.data.cache import open_data
-from trainer.data.transforms import open_image, prepare
+from trainer.data.transforms import prepare
 from trainer.errors import ConfigError
 from trainer.latent import Floats, Hyperplanes
 
@@ -127,8 +127,20 @@ def _crop(codec: Codec) -> str:
     return codec.config.crop
 
 
-def _photos(inputs: list[Path], codec: Codec, crop: str | None) -> np.ndarray:
-    return np.stack([prepare(open_image(p), codec.size, crop or _crop(codec)) for p in inputs])
+def _photos(inputs: list[Path], codec: Codec, args: Namespace) -> tuple[np.ndarray, list[align.Box | None]]:
+    """Photos as the model sees them, (N, S, S, 3), and where it looks in each; None for its middle."""
+    crop = args.crop or _crop(codec)
+    target = align.target_of(codec.card.data, crop)
+    images, boxes = [], []
+    for path in inputs:
+        photo = photos.open_photo(path)
+        box = photos.aligned(photo, target) if args.align else None
+        if box is None:
+            images.append(prepare(photo.image, codec.size, crop))
+        else:
+            images.append(align.cut(photo.image, box, codec.size))
+        boxes.append(box)
+    return np.stack(images), boxes
 
 
 def edit(args: Namespace) -> None:
@@ -139,7 +151,7 @@ def edit(args: Namespace) -> None:
     for key, left in plan.left().items() if plan.keep else ():
         log.info("%s: %.1f %% of its direction is left", key, 100 * left)
     inputs, out = [Path(p) for p in args.input], Path(args.out)
-    images = _photos(inputs, codec, args.crop)
+    images, boxes = _photos(inputs, codec, args)
     files.make_directory(out)
     with progress_bar("encoding", "image") as update:
         mu: np.ndarray = codec.encode(images, update)[0]
@@ -157,6 +169,8 @@ def edit(args: Namespace) -> None:
             log.log(logging.INFO if reach.reached else logging.WARNING, "%s: %s", name, reach)
         stages = {"before": start[i], "after": moved[i].z, "reencoded": seen[i]}
         record = {"input": str(path)} | plan.note(moved[i])
+        if (box := boxes[i]) is not None:
+            record["box"] = box.note()
         record["logits"] = {stage: _logits(plan.planes, z) for stage, z in stages.items()}
         if refined is not None:
             before, after = float(refined.before[i]), float(refined.after[i])
@@ -231,7 +245,7 @@ def path(args: Namespace) -> None:
     steps = args.steps or (24 if film else 9)
     codec = Codec(args.model, args.device)
     ends = [Path(args.start), Path(args.end)]
-    images = _photos(ends, codec, args.crop)
+    images, _ = _photos(ends, codec, args)
     mu, _ = codec.encode(images)
     pictures = codec.decode(paths.path(mu[0], mu[1], steps, args.kind))
     note = {

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.trainer.refusals import error_of
-from trainer import checkpoint
+from trainer import align, checkpoint, face_detector
 from trainer.cli import main
 from trainer.codec import Codec
 from trainer.data.avatars import draw, options_for
@@ -225,3 +225,25 @@ def test_that_bad_requests_are_one_line_before_anything_is_written(
     ):
         assert needle in error_of(capsys, arguments), needle
         assert not out.exists() and not list(tmp_path.glob("way*")), needle
+
+
+@pytest.mark.skipif(not face_detector.available(), reason="the extra align is not installed")
+def test_that_faces_are_aligned_before_they_are_edited(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = Image.new("RGB", (500, 360), (200, 210, 190))
+    scene.paste(Image.fromarray(draw(options_for(1, 12), 200)), (230, 100))
+    paths = [str(tmp_path / "scene.png"), str(tmp_path / "meadow.png")]
+    scene.save(paths[0])
+    Image.new("RGB", (300, 200), "green").save(paths[1])
+    command = ["edit", "--model", str(tiny_model), "--move", "Eyeglasses=2", "--align", "--out"]
+    out = tmp_path / "out"
+    assert main([*command, str(out), "--input", paths[0]]) == 0
+    box = json.loads((out / "edits.json").read_text("utf-8"))[0]["box"]
+    assert box["side"] == pytest.approx(200, rel=0.15) and abs(box["angle"]) < 8
+    with Image.open(out / "scene.original.png") as made:
+        again = align.cut(scene, align.Box.from_note(box), 32)
+        assert np.abs(np.asarray(made).astype(int) - again).max() <= 1
+    assert main([*command, str(tmp_path / "other"), "--input", *paths]) == 2
+    assert "meadow.png: no face was found" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()

@@ -12,17 +12,20 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, JpegImagePlugin
 
 from trainer.errors import DataError
 
 CROPS = ("center", "introvac", "square", "none")
 MAX_PIXELS = 100_000_000  # width x height; larger pictures are refused before they are decoded
+MAX_JPEG = 1_000_000_000  # width x height of a JPEG, which can be decoded at an eighth of its sides
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 _CENTER_SIDE = 148 / 178  # side of `center`, as a part of the width
 _LANCZOS = Image.Resampling.LANCZOS
 _ORIENTATION = 0x0112  # the EXIF tag
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+_HEIF = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"mif1", b"msf1")  # brands in the file's head
+HEIC_EXTRA = "pip install 'introvac-studio[heic]'"
 
 
 def open_image(source: Path | str | bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -32,11 +35,16 @@ def open_image(source: Path | str | bytes, max_pixels: int = MAX_PIXELS) -> Imag
         source: a file, or the bytes of one.
         max_pixels: the largest width x height that is accepted.
 
+    A JPEG with more pixels, up to `MAX_JPEG`, is read at a half, a quarter or an eighth of its sides. Of an
+    animation the first frame is read.
+
     Raises:
-        DataError: missing, not a picture, broken, truncated, or larger than `max_pixels`.
+        DataError: missing, a folder, empty, not a picture, broken, truncated, or too large.
     """
     if isinstance(source, bytes):
         return _decode(io.BytesIO(source), "the picture", max_pixels)
+    if Path(source).is_dir():
+        raise DataError(f"{source}: a folder, not a picture")
     try:
         with Path(source).open("rb") as stream:
             return _decode(stream, str(source), max_pixels)
@@ -46,24 +54,54 @@ def open_image(source: Path | str | bytes, max_pixels: int = MAX_PIXELS) -> Imag
 
 def _decode(stream: IO[bytes], name: str, max_pixels: int) -> Image.Image:
     """The decoded picture in a stream; `name` is for messages."""
+    head = stream.read(16)
+    stream.seek(0)
+    if not head:
+        raise DataError(f"{name}: empty, not a picture")
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF:
+        _register_heif(name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; our own limit is checked below
         try:
-            image = Image.open(stream)
+            jpeg = head.startswith(
+                b"\xff\xd8\xff"
+            )  # opened without Pillow's own limit, since it can be reduced
+            image = JpegImagePlugin.JpegImageFile(stream) if jpeg else Image.open(stream)
         except Image.DecompressionBombError as error:
             raise DataError(f"{name}: too large ({error})") from error
         except Exception as error:  # Pillow's plugins raise many kinds on bytes that are no picture
             raise DataError(f"{name}: not a picture that can be read") from error
-        width, height = image.size
-        if width * height > max_pixels:
-            raise DataError(
-                f"{name}: {width} x {height} pixels are too many; at most {max_pixels / 1e6:g} megapixels"
-            )
+        _check_size(image, name, max_pixels)
         try:
             image.load()
         except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, ...
             raise DataError(f"{name}: broken or truncated ({error})") from error
     return image
+
+
+def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
+    """Refuse a picture of too many pixels; let a JPEG be decoded smaller where that helps."""
+    width, height = image.size
+    most, part = max_pixels, 1
+    if image.format == "JPEG" and "progressive" not in image.info:  # whose decoder holds all of it
+        most = max(max_pixels, MAX_JPEG)
+        while part < 8 and (width // part) * (height // part) > max_pixels:
+            part *= 2
+        image.draft(None, (width // part, height // part))
+    if width * height > most or (width // part) * (height // part) > max_pixels:
+        raise DataError(
+            f"{name}: {width} x {height} pixels are too many; at most {max_pixels / 1e6:g} megapixels, "
+            f"or {MAX_JPEG / 1e6:g} of a JPEG that is not progressive; make it smaller first"
+        )
+
+
+def _register_heif(name: str) -> None:
+    """Let Pillow read HEIC, which another package does."""
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise DataError(f"{name}: HEIC pictures need the extra heic: {HEIC_EXTRA}") from error
+    pillow_heif.register_heif_opener()
 
 
 def _deep_to_8bit(image: Image.Image) -> Image.Image:
@@ -110,6 +148,15 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """A picture of any mode as RGB, turned as its EXIF orientation says, transparency over white.
+
+    Raises:
+        DataError: a mode that cannot become RGB.
+    """
+    return _to_rgb(_upright(image))
+
+
 def _resize(image: Image.Image, size: int, box: tuple[float, float, float, float]) -> Image.Image:
     return image.resize((size, size), _LANCZOS, box=box, reducing_gap=3.0)
 
@@ -132,7 +179,7 @@ def prepare(image: Image.Image, size: int, crop: str) -> np.ndarray:
     """
     if crop not in CROPS:
         raise DataError(f"crop = {crop!r}: choose one of {', '.join(CROPS)}")
-    image = _to_rgb(_upright(image))
+    image = upright_rgb(image)
     if crop == "introvac":
         squashed = image.resize((256, 256), _LANCZOS, reducing_gap=3.0)
         return np.array(_resize(squashed.crop((32, 32, 224, 224)), size, (0, 0, 192, 192)))
