@@ -306,9 +306,11 @@ def parser() -> argparse.ArgumentParser:
     _device(p)
     p.set_defaults(act=reproduce_command.reproduce)
 
-    p = commands_.add_parser("export", help="write directions, or a copy with half-precision weights")
+    p = commands_.add_parser(
+        "export", help="write directions, ONNX files, or a copy with half-precision weights"
+    )
     p.add_argument("--model", required=True, metavar="FILE")
-    p.add_argument("--to", required=True, choices=("directions", "half"))
+    p.add_argument("--to", required=True, choices=("directions", "half", "onnx"))
     p.add_argument(
         "--deltas",
         action="append",
@@ -317,6 +319,7 @@ def parser() -> argparse.ArgumentParser:
         help="with half: write into the copy how far edits go, as the metrics.json of this model's "
         "evaluation says, or as given, which goes before the file",
     )
+    p.add_argument("--events", action="store_true", help="with onnx: JSON events on stdout, commands on stdin")
     p.add_argument("--out", required=True, metavar="DIR")
     p.set_defaults(act=commands.export)
 

@@ -128,6 +128,13 @@ def _labels(images: cache_module.Cache, attributes: tuple[str, ...], made: tuple
 
 
 def export(args: Namespace) -> None:
+    if args.to == "onnx":
+        from trainer import export_onnx
+
+        if args.deltas:
+            raise ConfigError("--deltas goes into a model's card, and --to onnx writes none; use --to half")
+        export_onnx.run(args)
+        return
     from trainer import checkpoint, export_deltas
 
     if args.deltas and args.to != "half":
