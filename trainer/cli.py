@@ -158,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--to", required=True, dest="end", metavar="B", help="a picture")
     p.add_argument("--kind", choices=paths.KINDS, default="linear", help="default: linear")
     p.add_argument("--steps", type=_positive, metavar="N", help="default: 9, or 24 of an animation")
-    p.add_argument("--out", required=True, metavar="FILE", help="strip.png or .jpg; film.gif or .webp")
+    p.add_argument("--out", required=True, metavar="FILE", help="strip.png or .jpg; film.gif, .webp or .mp4")
     p.add_argument("--fps", type=float, default=12.0, help="frames a second of an animation")
     p.add_argument("--scale", type=_positive, default=1, metavar="N", help="enlarge by whole pixels")
     p.add_argument("--crop", choices=CROPS, help="default: the model's")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,11 @@ Cells = Sequence[Sequence[Picture | None]]
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 RECIPE_KEY = "introvac"
+_JPEG_ROOM = 60_000  # bytes of recipe; an EXIF block holds 64 KB
+_MP4_ROOM = 64 * 2**20  # bytes of a comment that is read
+_MP4_BRANDS = (b"isom", b"iso2", b"mp41", b"mp42", b"avc1", b"iso4", b"iso5", b"iso6")
+# The boxes to the comment, and how many bytes of each come before what it holds.
+_MP4_WAY = ((b"moov", 0), (b"udta", 0), (b"meta", 4), (b"ilst", 0), (b"\xa9cmt", 0), (b"data", 8))
 _COMMENT_CODE = b"ASCII\0\0\0"  # EXIF 2.3: a UserComment names its encoding in eight bytes
 _FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {"optimize": True}),
@@ -31,7 +38,7 @@ _FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @dataclass(frozen=True)
 class GridStyle:
-    """How a grid looks; lengths in pixels of the result."""
+    """How a grid looks; lengths in pixels of the result. `smooth` enlarges by Lanczos, else pixels repeat."""
 
     columns: int = 8
     padding: int = 4
@@ -39,6 +46,7 @@ class GridStyle:
     background: tuple[int, int, int] = (255, 255, 255)
     labels: bool = True
     font_size: int = 14
+    smooth: bool = False
 
     def __post_init__(self) -> None:
         for name, low in (("columns", 1), ("padding", 0), ("scale", 1), ("font_size", 6)):
@@ -93,13 +101,15 @@ def compose(
     style: GridStyle | None = None,
     row_labels: Sequence[str] = (),
     column_labels: Sequence[str] = (),
+    caption: str = "",
 ) -> Image.Image:
     """Rows of pictures on one background, labelled on the left and on top.
 
-    Rows and columns grow with their labels, so that no text is cut.
+    Rows and columns grow with their labels, and the whole with its caption, so that no text is cut.
 
     Args:
         cells: rows of uint8 (S, S, 3); None leaves a gap, short rows end early.
+        caption: stands below all, in the middle.
 
     Raises:
         DataError: no picture, or pictures that do not fit together.
@@ -122,17 +132,23 @@ def compose(
     widths = [max(side, t.width + gap if t.text else 0) for t in top]
     heights = [max(side, t.height) for t in left]
     xs, ys = _starts(widths, margin_x, pad), _starts(heights, margin_y, pad)
-    canvas = Image.new("RGB", (xs[-1], ys[-1]), style.background)
+    below = _Text(caption, font, ruler)
+    spare = max(0, below.width + 2 * max(pad, gap) - xs[-1]) if caption else 0
+    xs = [x + spare // 2 for x in xs]
+    width_of_all, foot = xs[-1] + spare - spare // 2, below.height + gap if caption else 0
+    canvas = Image.new("RGB", (width_of_all, ys[-1] + foot), style.background)
     pen = ImageDraw.Draw(canvas)
+    below.draw(pen, (width_of_all - below.width) // 2, ys[-1], style.ink)
     for x, width, text in zip(xs, widths, top, strict=False):
         text.draw(pen, x + (width - text.width) // 2, pad, style.ink)
     for y, height, text in zip(ys, heights, left, strict=False):
-        text.draw(pen, pad, y + (height - text.height) // 2, style.ink)
+        text.draw(pen, pad + spare // 2, y + (height - text.height) // 2, style.ink)
     for y, height, row in zip(ys, heights, cells, strict=False):
         for x, width, cell in zip(xs, widths, row, strict=False):
             if cell is not None:
                 picture = Image.fromarray(np.ascontiguousarray(cell))
-                picture = picture.resize((side, side), Image.Resampling.NEAREST)
+                way = Image.Resampling.LANCZOS if style.smooth else Image.Resampling.NEAREST
+                picture = picture.resize((side, side), way)
                 canvas.paste(picture, (x + (width - side) // 2, y + (height - side) // 2))
     return canvas
 
@@ -189,15 +205,42 @@ def save(image: Image.Image, path: Path, recipe: dict[str, Any] | None = None) -
     """
     path = Path(path)
     check_suffix(path)
-    kind, options = _FORMATS[path.suffix.lower()]
-    options = dict(options)
     try:
-        if recipe is not None:
-            options |= _png_note(recipe) if kind == "PNG" else exif_note(recipe)
         with atomic_file(path) as file:
-            image.save(file, format=kind, **options)
+            _write(image, file, path.suffix, recipe)
     except ValueError as error:
         raise DataError(f"{path}: cannot be written ({error})") from error
+
+
+def size_of(image: Image.Image, suffix: str) -> int:
+    """Bytes that a picture takes as a file, without a recipe."""
+    body = BytesIO()
+    _write(image, body, suffix, None)
+    return len(body.getbuffer())
+
+
+def _write(image: Image.Image, file: IO[bytes], suffix: str, recipe: dict[str, Any] | None) -> None:
+    kind, options = _FORMATS[suffix.lower()]
+    if recipe is not None:
+        options = options | (_png_note(recipe) if kind == "PNG" else exif_note(recipe))
+    image.save(file, format=kind, **options)
+
+
+def fitting(recipe: dict[str, Any], path: Path) -> tuple[dict[str, Any], int]:
+    """The recipe as a picture's format has room for it, and how many codes had to be left out.
+
+    JPEG has room for 64 KB. The first codes stay, each with its face, since the first is what opens again.
+    """
+    if path.suffix.lower() not in (".jpg", ".jpeg") or len(json.dumps(recipe)) <= _JPEG_ROOM:
+        return recipe, 0
+    codes, faces = list(recipe.get("z", ())), list(recipe.get("faces", ()))
+    least, most = 0, len(codes)
+    while least < most:
+        middle = (least + most + 1) // 2
+        short = recipe | {"z": codes[:middle]} | ({"faces": faces[:middle]} if faces else {})
+        least, most = (middle, most) if len(json.dumps(short)) <= _JPEG_ROOM else (least, middle - 1)
+    short = recipe | {"z": codes[:least]} | ({"faces": faces[:least]} if faces else {})
+    return short, len(codes) - least
 
 
 def _png_note(recipe: dict[str, Any]) -> dict[str, Any]:
@@ -215,27 +258,79 @@ def exif_note(recipe: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_recipe(path: Path) -> dict[str, Any] | None:
-    """The recipe that `save` put into a picture, or None where there is none.
+    """The recipe that `save`, or `trainer.animation`, put into a file, or None where there is none.
 
     Raises:
         DataError: the file cannot be read as a picture.
     """
     try:
-        with Image.open(path) as image:
-            image.load()
-            text = image.info.get(RECIPE_KEY)
-            comment = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
+        text = _mp4_comment(path) if _is_mp4(path) else _picture_note(path)
     except UnidentifiedImageError as error:
         raise DataError(f"{path}: not a picture") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     try:
-        if isinstance(text, str):
-            found = json.loads(text)
-        elif isinstance(comment, bytes) and comment.startswith(_COMMENT_CODE):
-            found = json.loads(comment.removeprefix(_COMMENT_CODE)).get(RECIPE_KEY)
-        else:
-            return None
-    except (ValueError, AttributeError):
+        found = json.loads(text)
+    except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _picture_note(path: Path) -> str:
+    """The JSON of a recipe; empty where there is none."""
+    with Image.open(path) as image:
+        image.load()
+        own, comment = image.info.get(RECIPE_KEY), image.info.get("comment")
+        exif = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
+    if isinstance(own, str):
+        return own
+    if isinstance(exif, bytes) and exif.startswith(_COMMENT_CODE):
+        comment = exif.removeprefix(_COMMENT_CODE)
+    return _unwrapped(comment) if isinstance(comment, bytes) else ""
+
+
+def _unwrapped(comment: bytes) -> str:
+    """What a comment holds under our name, as JSON again; empty where it is something else."""
+    try:
+        body = json.loads(comment)
+    except ValueError:
+        return ""
+    return json.dumps(body.get(RECIPE_KEY)) if isinstance(body, dict) else ""
+
+
+def _is_mp4(path: Path) -> bool:
+    with Path(path).open("rb") as file:
+        head = file.read(12)
+    return head[4:8] == b"ftyp" and head[8:12] in _MP4_BRANDS
+
+
+def _mp4_comment(path: Path) -> str:
+    """The comment of an MP4 file, which lies in nested boxes: moov, udta, meta, ilst, \xa9cmt, data."""
+    with Path(path).open("rb") as file:
+        start, end = 0, os.fstat(file.fileno()).st_size
+        for name, skip in _MP4_WAY:
+            found = _box(file, name, start, end)
+            if found is None:
+                return ""
+            start, end = found[0] + skip, found[1]
+        if not 0 < end - start <= _MP4_ROOM:
+            return ""
+        file.seek(start)
+        return _unwrapped(file.read(end - start))
+
+
+def _box(file: IO[bytes], name: bytes, start: int, end: int) -> tuple[int, int] | None:
+    """Where the contents of the first box of a name begin and end (ISO/IEC 14496-12, 4.2)."""
+    while start + 8 <= end:
+        file.seek(start)
+        head = file.read(16)
+        size, first = int.from_bytes(head[:4], "big"), 8
+        if size == 1:
+            size, first = int.from_bytes(head[8:16], "big"), 16
+        size = size or end - start
+        if size < first or start + size > end:
+            return None
+        if head[4:8] == name:
+            return start + first, start + size
+        start += size
+    return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from trainer import grid
-from trainer.errors import ConfigError, DataError, ModelError
-from trainer.files import atomic_file
+from trainer import animation, grid
+from trainer.errors import ConfigError, ModelError
 from trainer.latent import Floats, finite_codes
 
 KINDS = ("linear", "spherical")
-SUFFIXES = (".gif", ".webp")
+SUFFIXES = animation.SUFFIXES
 MAX_STEPS = 1000
 _STRAIGHT = 1e-6  # an angle below this is none, and one as near to a half turn has no plane
 
@@ -64,16 +62,6 @@ def _turn(start: Floats, end: Floats, share: Floats, straight: Floats) -> Floats
     return turned * ((1 - share) * lengths[0] + share * lengths[1])
 
 
-def check_film_suffix(target: Path) -> None:
-    """Refuse what `save_film` cannot write.
-
-    Raises:
-        DataError: another suffix.
-    """
-    if target.suffix.lower() not in SUFFIXES:
-        raise DataError(f"{target}: cannot save as {target.suffix!r}; choose {' or '.join(SUFFIXES)}")
-
-
 def save_film(
     images: Sequence[grid.Picture] | grid.Picture,
     target: Path,
@@ -83,10 +71,7 @@ def save_film(
     scale: int = 1,
     recipe: dict[str, Any] | None = None,
 ) -> None:
-    """Write an endless animation, GIF or WebP by suffix, whole or not at all.
-
-    GIF has 256 colours a frame and knows hundredths of a second; WebP is lossless here. The recipe goes
-    into GIF's comment or WebP's EXIF as JSON.
+    """Write an endless animation by suffix, whole or not at all; see `trainer.animation.save`.
 
     Args:
         images: uint8 (S, S, 3), at least two, all of one size.
@@ -97,36 +82,9 @@ def save_film(
         recipe: JSON-able.
 
     Raises:
-        ConfigError: a rate or scale that makes no sense.
-        DataError: another suffix, pictures that do not fit together, or a path that cannot be written.
+        ConfigError, DataError: as `trainer.animation.save`.
     """
-    target = Path(target)
-    check_film_suffix(target)
-    if not 0 < fps <= 50:
-        raise ConfigError(f"fps = {fps}: must be above 0 and at most 50")
-    if len(images) < 2:
-        raise DataError(f"an animation needs at least two pictures, not {len(images)}")
+    animation.check_suffix(Path(target))
     style = grid.GridStyle(padding=0, scale=scale)
-    frames = [grid.compose([[image]], style) for image in images]
-    if len({frame.size for frame in frames}) > 1:
-        raise DataError("an animation needs pictures of one size")
-    if back:
-        frames += frames[-2:0:-1]
-    options: dict[str, Any] = {"save_all": True, "duration": round(1000 / fps), "loop": 0}
-    try:
-        if target.suffix.lower() == ".gif":
-            options |= {"format": "GIF", "disposal": 1} | _comment(recipe)
-        else:
-            options |= {"format": "WEBP", "lossless": True} | (
-                {} if recipe is None else grid.exif_note(recipe)
-            )
-        with atomic_file(target) as file:
-            frames[0].save(file, append_images=frames[1:], **options)
-    except ValueError as error:
-        raise DataError(f"{target}: cannot be written ({error})") from error
-
-
-def _comment(recipe: dict[str, Any] | None) -> dict[str, Any]:
-    if recipe is None:
-        return {}
-    return {"comment": json.dumps({grid.RECIPE_KEY: recipe}, allow_nan=False).encode("ascii")}
+    frames = (grid.compose([[images[i]]], style) for i in animation.order(len(images), back))
+    animation.save(frames, Path(target), fps=fps, recipe=recipe)

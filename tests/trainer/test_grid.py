@@ -175,3 +175,36 @@ def test_that_what_is_no_picture_is_refused_by_name(tmp_path):
         grid.read_recipe(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"b\.png"):
         grid.read_recipe(tmp_path / "b.png")
+
+
+def test_that_smooth_enlarging_has_tones_between(tmp_path):
+    picture = np.zeros((8, 8, 3), dtype=np.uint8)
+    picture[:, 4:] = 200
+    sharp, smooth = (
+        np.asarray(grid.compose([[picture]], GridStyle(padding=0, scale=4, smooth=s))) for s in (False, True)
+    )
+    assert set(np.unique(sharp)) == {0, 200} and len(np.unique(smooth)) > 4
+    assert smooth.shape == sharp.shape == (32, 32, 3)
+
+
+def test_that_a_caption_is_whole_below_the_pictures():
+    background = (250, 250, 250)
+    style = GridStyle(padding=3, background=background)
+    blank = flat(background)
+    image = grid.compose([blank], style, caption="a caption wider than all of it")
+    assert min(ink_margins(image, background)) >= 2 and ink_margins(image, background)[1] >= 8 + 3
+    assert grid.compose([blank], style).size == (14, 14)
+
+
+def test_that_jpeg_keeps_as_many_codes_as_it_has_room_for(tmp_path):
+    faces = [{"name": f"face {k}"} for k in range(40)]
+    recipe = {"model": "ab", "faces": faces, "z": [[0.123456789] * 256 for _ in faces], "seed": 7}
+    short, left_out = grid.fitting(recipe, tmp_path / "a.jpg")
+    assert 0 < left_out < 40 and len(short["z"]) == len(short["faces"]) == 40 - left_out
+    assert short["z"][0] == recipe["z"][0] and short["seed"] == 7
+    grid.save(grid.gallery(flat(0)), tmp_path / "a.jpg", short)
+    assert grid.read_recipe(tmp_path / "a.jpg") == short
+    for name in ("a.png", "a.webp"):
+        assert grid.fitting(recipe, tmp_path / name) == (recipe, 0)
+        grid.save(grid.gallery(flat(0)), tmp_path / name, recipe)
+        assert grid.read_recipe(tmp_path / name) == recipe
