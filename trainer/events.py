@@ -146,6 +146,11 @@ class Alert(Event):
     value: float | None = None
     over: bool = False
 
+    @property
+    def fine(self) -> bool:
+        """Whether it is good news: something has passed, or the run is complete."""
+        return self.over or self.kind == "finished"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Diverged(Event):

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from trainer import device, events
+from trainer.alerts import Watch
 from trainer.config import TrainConfig
 from trainer.control import Control
 from trainer.data.order import rank_part
@@ -95,6 +96,7 @@ class Trainer:
         self._rollbacks = 0
         self._lost_in_a_row = 0  # steps without an update
         self._wishes = _Wishes()
+        self._watch = Watch()
         self._meter = Meter(self.group)
         self._resumed = resume
         if resume:
@@ -148,15 +150,25 @@ class Trainer:
             DataError: a checkpoint cannot be written.
         """
         if not self.group.main:
-            yield from self._events()
+            yield from self._watched()
             return
         with self.folder.open(self._resumed) as note:
             try:
-                for event in self._events():
+                for event in self._watched():
                     yield note(event)
             except IntroVACError as error:
                 note(events.Failed(**self._at(), text=str(error)))
                 raise
+
+    def _watched(self) -> Iterator[events.Event]:
+        """What happens, and alerts on it; the run's end comes last."""
+        if self._resumed:
+            for event in self.folder.events(self.step):
+                self._watch.see(event)
+        for event in self._events():
+            alerts = self._watch.see(event)
+            last = isinstance(event, events.Finished)
+            yield from (*alerts, event) if last else (event, *alerts)
 
     def _events(self) -> Iterator[events.Event]:
         yield self._started()
@@ -295,15 +307,10 @@ class Trainer:
         if not reading.skipped:
             return False
         culprit = reading.culprits[0] if reading.culprits else "a gradient"
+        yield from self._watch.lost(events.Event(**self._at()), culprit, reading.skipped, reading.steps)
         if self._lost_in_a_row >= PATIENCE:
             yield from self._diverge(culprit)
             return True
-        yield events.Notice(
-            **self._at(),
-            level="warning",
-            text=f"{reading.skipped} of the last {reading.steps} steps changed nothing: "
-            f"{culprit} was not a finite number",
-        )
         return False
 
     def _losses(self, reading: Reading) -> events.Event:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,3 +53,13 @@ def read_events(path: Path) -> Iterator[events.Event]:
             if line.endswith("\n"):
                 with suppress(events.EventFormatError):
                     yield events.from_line(line)
+
+
+def lasting(said: Iterable[events.Event]) -> list[events.Event]:
+    """Events without those that a later `Resumed` made void: they came earlier and lie after its step."""
+    kept: list[events.Event] = []
+    for event in said:
+        if isinstance(event, events.Resumed):
+            kept = [e for e in kept if e.step <= event.step]
+        kept.append(event)
+    return kept

@@ -18,7 +18,7 @@ from trainer.config import TrainConfig
 from trainer.data.select import Selection
 from trainer.errors import CheckpointError, RunError
 from trainer.learner import Learner
-from trainer.run_files import EVENTS_FILE, LOCK_FILE, STATE_FILE, write_config
+from trainer.run_files import EVENTS_FILE, LOCK_FILE, STATE_FILE, lasting, read_events, write_config
 from trainer.schedule import Schedule
 
 Note = Callable[[events.Event], events.Event]
@@ -90,6 +90,11 @@ class RunFolder:
                 return event
 
             yield note
+
+    def events(self, step: int) -> list[events.Event]:
+        """What the run has said so far, without what going on from `step` makes void."""
+        past = lasting(read_events(self.path / EVENTS_FILE))
+        return [event for event in past if event.step <= step]
 
     def load(self, learner: Learner) -> tuple[Standing, dict[str, Any]]:
         """Put weights and moments back; gives where the run stood, and all that its resume file says of it.

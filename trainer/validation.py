@@ -12,9 +12,11 @@ from torch import Tensor
 from trainer import losses
 from trainer.config import TrainConfig
 from trainer.models import IntroVAC
+from trainer.schedule import derived_seed
 from trainer.steps import Precision
 
 GRID_FACES = 8
+ACTIVE_VARIANCE = 0.01  # of a dimension of mu over pictures, above which it is in use
 _TRAINED = "reconstruction"  # the pixel loss that training minimises
 
 
@@ -34,9 +36,15 @@ def validate(
     `accuracy.A`, and `edit.A`: the share of faces that, moved by `edit_delta` along A's unit normal to
     the side opposite to their label and decoded, re-encode with the wanted label. The model grades
     itself there, which overstates.
+
+    `active`: the share of latent dimensions whose mu varies over the pictures by more than `ACTIVE_VARIANCE`
+    (the active units of Burda et al. 2016). `diversity`: the mean distance in pixels between decoded draws
+    from the prior, divided by that between as many real pictures, those of the first batch.
     """
     sums: dict[str, Tensor] = {}
     total = 0
+    spread: list[Tensor] = []  # sums and sums of squares of mu, each (d,)
+    diversity: Tensor | None = None
     normals = unit_normals(model)
     delta = config.loop.edit_delta
 
@@ -49,6 +57,13 @@ def validate(
         with precision.cast():
             mu, logvar = model.encoder(x)
             decoded = model.decoder(mu)
+        moments = [mu.float().sum(0), mu.float().square().sum(0)]
+        spread = [a + b for a, b in zip(spread, moments, strict=True)] if spread else moments
+        if diversity is None and rows > 1:
+            generator = torch.Generator(mu.device).manual_seed(derived_seed(config.loop.seed, 6))
+            with precision.cast():
+                drawn = model.decoder(torch.randn(mu.shape, generator=generator, device=mu.device))
+            diversity = mean_distance(drawn) / mean_distance(x)
         logits = model.classifier(mu)
         targets, weight = losses.real_targets(labels.to(mu.dtype), config.loss.fake_on_real)
         add("l1", rows * losses.reconstruction(x, decoded))
@@ -70,7 +85,17 @@ def validate(
         + loss.beta_cl * figures["classification"]
         + loss.beta_reg * figures["kl"]
     )
+    if diversity is not None and diversity.isfinite():
+        figures["diversity"] = float(diversity)
+        mean, square = (part / total for part in spread)
+        figures["active"] = float((square - mean.square() > ACTIVE_VARIANCE).float().mean())
     return figures
+
+
+def mean_distance(images: Tensor) -> Tensor:
+    """Euclidean, over the pairs of (N, 3, S, S) images; N of at least 2."""
+    flat = images.float().flatten(1)
+    return torch.cdist(flat, flat).sum() / (len(flat) * (len(flat) - 1))
 
 
 def criterion(figures: dict[str, float], by: str) -> float:
