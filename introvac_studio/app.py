@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import logging
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
-import platformdirs
-
 import trainer
-from introvac_studio import preflight
+from introvac_studio import faults, preflight
 
 if TYPE_CHECKING:
-    from introvac_studio.studio import Studio
-
-log = logging.getLogger("introvac_studio")
+    from introvac_studio.settings import Settings
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -47,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if trouble is not None:
         _tell(trouble)
         return 2
-    _log_to_file()
+    faults.log_to_file()
     return _run(args)
 
 
@@ -61,38 +52,27 @@ def _tell(text: str) -> None:
         ctypes.windll.user32.MessageBoxW(None, text, "IntroVAC Studio", 0x10)
 
 
-def log_file() -> Path:
-    """Where the studio's log is kept."""
-    return Path(platformdirs.user_log_dir("introvac-studio", appauthor=False)) / "studio.log"
-
-
-def _log_to_file() -> None:
-    """Warnings and faults go to a file that does not grow for ever, and to stderr where there is one."""
-    handlers: list[logging.Handler] = []
-    with contextlib.suppress(OSError):  # a read-only home must not keep the window from opening
-        log_file().parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(RotatingFileHandler(log_file(), maxBytes=1_000_000, backupCount=2, encoding="utf-8"))
-    if sys.stderr is not None:
-        handlers.append(logging.StreamHandler())
-    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=logging.INFO, format=form, handlers=handlers)
-
-
 def _run(args: argparse.Namespace) -> int:
     from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
 
     from introvac_studio import theme
     from introvac_studio.opening import Opening
+    from introvac_studio.settings import DEVICE, THEME, Settings
 
     app = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(app, QApplication)
     app.setApplicationName("IntroVAC Studio")
     app.setOrganizationName("IntroVAC")
     app.setApplicationVersion(trainer.__version__)
+    settings = Settings()
+    _speak(settings)
+    theme.prefer(settings.get(THEME, "system"))
     theme.dress(app)
-    opening = Opening(args.device, None if args.open is None else Path(args.open))
-    opening.opened.connect(_hook_errors)
+    device = settings.get(DEVICE, "auto") if args.device == "auto" else args.device
+    opening = Opening(device, None if args.open is None else Path(args.open))
+    faults.show_in(opening.window.notifications)
+    opening.opened.connect(lambda studio: studio.guide.greet())
     opening.show()
     for name in ("SIGINT", "SIGTERM"):
         if hasattr(signal, name):
@@ -109,14 +89,12 @@ def _run(args: argparse.Namespace) -> int:
     return code
 
 
-def _hook_errors(studio: Studio) -> None:
-    """A fault in any thread is shown and logged; the window lives on."""
+def _speak(settings: Settings) -> None:
+    """Take the language that the user chose, else the desktop's."""
+    from PySide6.QtCore import QLocale
 
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        log.error("%s", "".join(traceback.format_exception(kind, error, trace)))
-        studio.faulted.emit(
-            f"Something went wrong inside the studio ({kind.__name__}: {error}). Your work is untouched; "
-            f"details are in {log_file()}"
-        )
+    from introvac_studio import language
+    from introvac_studio.settings import LANGUAGE
 
-    sys.excepthook = hook
+    chosen = settings.get(LANGUAGE, "")
+    language.use([chosen] if chosen else QLocale.system().uiLanguages())

@@ -47,10 +47,10 @@ class Directions(QObject):
         """The menu."""
         return (
             Command(MENU, "New direction…", "Ctrl+D", self.show_dialog),
-            Command(MENU, "Remove direction", "", self.remove, lambda: self._state.added_directions),
+            Command(MENU, "Remove direction", "Ctrl+K, D", self.remove, lambda: self._state.added_directions),
             Command(MENU, "", "", lambda: None),
-            Command(MENU, "Save directions…", "", self.choose_target),
-            Command(MENU, "Load directions…", "", self.choose_file),
+            Command(MENU, "Save directions…", "Ctrl+K, S", self.choose_target),
+            Command(MENU, "Load directions…", "Ctrl+K, O", self.choose_file),
         )
 
     def close(self) -> None:

@@ -19,10 +19,21 @@ log = logging.getLogger(__name__)
 _words: gettext.NullTranslations = gettext.NullTranslations()
 
 
+def available() -> list[str]:
+    """The languages that have a catalogue, besides English."""
+    files = resources.path("locale").glob(f"*/LC_MESSAGES/{DOMAIN}.mo")
+    return sorted(file.parents[1].name for file in files)
+
+
 def use(languages: Sequence[str]) -> None:
-    """Speak the first of these languages (`de`, `pt_BR`, ...) that has a catalogue, else English."""
+    """Speak the first of these languages (`de`, `pt_BR`, ...) that has a catalogue, else English.
+
+    What comes after English in the list is not looked for: English texts need no catalogue.
+    """
     global _words
     names = [name.replace("-", "_") for name in languages]
+    spoken = [i for i, name in enumerate(names) if name.split("_")[0] == "en"]
+    names = names[: spoken[0] + 1] if spoken else names
     _words = gettext.translation(DOMAIN, resources.path("locale"), names, fallback=True)
 
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+import zlib
 from dataclasses import dataclass
+from functools import partial
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QResizeEvent, QShowEvent
+from PySide6.QtGui import (
+    QAction,
+    QCloseEvent,
+    QColor,
+    QGuiApplication,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QShowEvent,
+)
 from PySide6.QtWidgets import (
+    QAbstractButton,
     QButtonGroup,
     QComboBox,
     QDockWidget,
@@ -27,11 +38,15 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
+from introvac_studio.actions import ActionTable, Command
+from introvac_studio.language import mark, tr
 from introvac_studio.notifications import Notifications
 from introvac_studio.settings import Settings
 
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 LEFT = Qt.DockWidgetArea.LeftDockWidgetArea
+_REACH = 48  # pixels of a floating dock that must be on a screen, each way
+_VIEW, _DOCKS = mark("&View"), mark("&Docks")
 _ROOMY = 1200  # width from which the program's name stands in the top row
 
 
@@ -52,20 +67,6 @@ class Dock:
     over: str = ""
 
 
-@dataclass(frozen=True)
-class Command:
-    """One action: where it sits, what it says, its shortcut, and what it does.
-
-    With `choices` it is a submenu of what these are when it opens; `act` takes the one chosen.
-    """
-
-    menu: str
-    text: str
-    shortcut: str
-    act: Callable[..., object]
-    choices: Callable[[], Sequence[str]] | None = None
-
-
 class Workspace(QMainWindow):
     """Docks that the user may rearrange, without a fixed centre."""
 
@@ -80,10 +81,11 @@ class Workspace(QMainWindow):
         self.arranged = False  # whether the docks have sizes of their own, remembered or given
         self.docks: dict[str, QDockWidget] = {}
         for spec in docks:
-            dock = QDockWidget(spec.title)
+            dock = QDockWidget(tr(spec.title))
             dock.setObjectName(f"dock.{spec.name}")
             dock.setFeatures(_MOVABLE)
             dock.setWidget(_framed(spec.widget))
+            _name_buttons(dock)
             dock.visibilityChanged.connect(self._trim_titles)
             dock.topLevelChanged.connect(self._trim_titles)
             dock.dockLocationChanged.connect(self._trim_titles)
@@ -94,7 +96,7 @@ class Workspace(QMainWindow):
         """The default layout."""
         for dock in self.docks.values():
             self.removeDockWidget(dock)
-        for spec in self._specs:
+        for spec in sorted(self._specs, key=lambda s: bool(s.over)):  # what is split from a tab becomes a tab
             dock = self.docks[spec.name]
             if spec.over:
                 self.tabifyDockWidget(self.docks[spec.over], dock)
@@ -110,6 +112,37 @@ class Workspace(QMainWindow):
             if spec.over:
                 self.docks[spec.over].raise_()
         self.resize_docks()
+
+    @property
+    def specs(self) -> tuple[Dock, ...]:
+        """What it was made of."""
+        return self._specs
+
+    @property
+    def layout_key(self) -> str:
+        """Where its layout is remembered; a layout of other docks is none of this one."""
+        names = zlib.crc32(" ".join(self.docks).encode())
+        return f"window/layout.{LAYOUT_VERSION}.{self.objectName()}.{names:08x}"
+
+    def bring_back(self) -> None:
+        """Floating docks whose screen is gone come to the window."""
+        for dock in self.docks.values():
+            if dock.isFloating() and not dock.isHidden():
+                there = any(
+                    (seen := screen.availableGeometry().intersected(dock.frameGeometry())).width() >= _REACH
+                    and seen.height() >= _REACH
+                    for screen in QGuiApplication.screens()
+                )
+                if not there:
+                    dock.move(self.window().geometry().center() - dock.rect().center())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if all(dock.isHidden() or dock.isFloating() for dock in self.docks.values()):
+            painter = QPainter(self)
+            painter.setPen(QColor(theme.current().muted))
+            text = tr("All docks of this page are closed or float. View › Docks brings them back.")
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, text)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -136,6 +169,17 @@ class Workspace(QMainWindow):
                 self.resizeDocks(
                     [self.docks[s.name] for s in chosen], [getattr(s, size) for s in chosen], orientation
                 )
+
+
+def _name_buttons(dock: QDockWidget) -> None:
+    """Say what the small buttons of a dock's title do."""
+    for name, text in (
+        ("qt_dockwidget_floatbutton", tr("Take this dock out of the window, or put it back")),
+        ("qt_dockwidget_closebutton", tr("Close this dock; View › Docks brings it back")),
+    ):
+        for button in dock.findChildren(QAbstractButton, name):
+            button.setToolTip(text)
+            button.setAccessibleName(text)
 
 
 def _framed(widget: QWidget) -> QWidget:
@@ -167,8 +211,7 @@ class MainWindow(QMainWindow):
         self._settings = settings
         self._may_close = False
         self.workspaces: dict[str, Workspace] = {}
-        self.actions_: dict[str, QAction] = {}
-        self.menus: dict[str, QMenu] = {}  # submenus
+        self._titles: dict[str, str] = {}
         self.setWindowTitle("IntroVAC Studio")
         self.setMinimumSize(QSize(1024, 640))
         self.resize(1280, 800)
@@ -176,10 +219,11 @@ class MainWindow(QMainWindow):
         self._tabs = QButtonGroup(self)
         self._tab_row = QHBoxLayout()
         self._menus = QMenuBar()
+        self.table = ActionTable(self, self._menus, settings)
         self.model_box = QComboBox()
-        self.model_box.setAccessibleName("open model")
+        self.model_box.setAccessibleName(tr("open model"))
         self.model_box.setMinimumWidth(150)
-        self.model_box.setToolTip("The model that edits, latent view and generation use")
+        self.model_box.setToolTip(tr("The model that edits, latent view and generation use"))
         self.device = QLabel("")
         self.device.setObjectName("muted")
         centre = QWidget()
@@ -187,12 +231,14 @@ class MainWindow(QMainWindow):
         column.setContentsMargins(12, 0, 12, 0)
         column.setSpacing(4)
         column.addWidget(self._top_bar())
+        self._column = column
         column.addWidget(self._stack, 1)
         self.setCentralWidget(centre)
         self.notifications = Notifications(self, self.statusBar())
         self._status_bar()
         self._tabs.idClicked.connect(self._stack.setCurrentIndex)
         self.model_box.activated.connect(self._on_model_activated)
+        QGuiApplication.instance().screenRemoved.connect(self._on_screen_gone)  # type: ignore[union-attr]
 
     def _top_bar(self) -> QWidget:
         bar = QWidget()
@@ -211,9 +257,9 @@ class MainWindow(QMainWindow):
         row.addSpacing(theme.GRID)
         row.addLayout(self._tab_row)
         row.addStretch(1)
-        label = QLabel("model")
-        label.setObjectName("muted")
-        row.addWidget(label)
+        self._model_label = QLabel(tr("model"))
+        self._model_label.setObjectName("muted")
+        row.addWidget(self._model_label)
         row.addWidget(self.model_box)
         row.addWidget(self.device)
         return bar
@@ -227,7 +273,9 @@ class MainWindow(QMainWindow):
         self.status.setContentsMargins(12, 0, 0, 0)
         self.progress = QProgressBar()
         self.progress.setFixedWidth(220)
-        self.cancel = QPushButton("Cancel")
+        self.progress.setAccessibleName(tr("progress"))
+        self.cancel = QPushButton(tr("Cancel"))
+        self.cancel.setToolTip(tr("Stop what is going on (what was there before stays)"))
         bar.addWidget(self.status, 1)
         bar.addPermanentWidget(self.run_status)
         bar.addPermanentWidget(self.progress)
@@ -246,50 +294,62 @@ class MainWindow(QMainWindow):
     def add_workspace(self, name: str, title: str, docks: tuple[Dock, ...]) -> None:
         """A tab on top and its docks."""
         workspace = Workspace(name, docks)
-        self.workspaces[name] = workspace
+        self.workspaces[name], self._titles[name] = workspace, title
         index = self._stack.addWidget(workspace)
-        button = QPushButton(title)
+        button = QPushButton(tr(title))
         button.setObjectName("workspace")
         button.setCheckable(True)
-        button.setToolTip(f"{title} (Ctrl+{index + 1})")
+        button.setToolTip(f"{tr(title)} (Ctrl+{index + 1})")
         self._tabs.addButton(button, index)
         self._tab_row.addWidget(button)
         if index == 0:
             button.setChecked(True)
 
+    def greet(self, widget: QWidget) -> None:
+        """Put something between the top row and the workspaces."""
+        self._column.insertWidget(1, widget)
+
     def add_commands(self, commands: tuple[Command, ...]) -> None:
         """Menus from a table; an empty text is a separator."""
-        menus = {}
-        for command in commands:
-            if command.menu not in menus:
-                menus[command.menu] = self._menus.addMenu(command.menu)
-            menu = menus[command.menu]
-            if not command.text:
-                menu.addSeparator()
-                continue
-            if command.choices is not None:
-                menu.addMenu(self._submenu(command, command.choices))
-                continue
-            action = QAction(command.text, self)
-            if command.shortcut:
-                action.setShortcut(QKeySequence(command.shortcut))
-            action.triggered.connect(command.act)
-            self.actions_[command.text] = action
-            menu.addAction(action)
+        self.table.add(commands)
 
-    def _submenu(self, command: Command, choices: Callable[[], Sequence[str]]) -> QMenu:
-        menu = QMenu(command.text, self)
+    def commands(self) -> tuple[Command, ...]:
+        """The View menu's: workspaces, docks and layout; once the workspaces are there."""
+        pages = tuple(
+            Command(_VIEW, title, f"Ctrl+{i}", partial(self.show_workspace, name))
+            for i, (name, title) in enumerate(self._titles.items(), 1)
+        )
+        docks: list[Command] = []
+        for page, (name, workspace) in enumerate(self.workspaces.items(), 1):
+            title = self._titles[name]
+            docks += [
+                Command(
+                    f"{_VIEW}/{_DOCKS}",
+                    f"{title}: {spec.title}",
+                    f"Ctrl+K, {page}, {at}",
+                    partial(self.toggle_dock, name, spec.name),
+                    on=partial(self.dock_open, name, spec.name),
+                    label=f"{tr(title)}: {tr(spec.title)}",
+                )
+                for at, spec in enumerate(workspace.specs, 1)
+            ]
+        return (
+            *pages,
+            Command(_VIEW, "", "", lambda: None),
+            *docks,
+            Command(_VIEW, mark("Full screen"), "F11", self.toggle_full_screen, on=self.isFullScreen),
+            Command(_VIEW, mark("Reset layout"), "Ctrl+K, 0", self.reset_layout),
+        )
 
-        def fill() -> None:
-            menu.clear()
-            for text in choices():
-                menu.addAction(text).triggered.connect(lambda _=False, chosen=text: command.act(chosen))
-            if menu.isEmpty():
-                menu.addAction("none yet").setEnabled(False)
+    @property
+    def actions_(self) -> dict[str, QAction]:
+        """Every action by its English text."""
+        return self.table.actions
 
-        menu.aboutToShow.connect(fill)
-        self.menus[command.text] = menu
-        return menu
+    @property
+    def menus(self) -> dict[str, QMenu]:
+        """Submenus of commands with choices."""
+        return self.table.menus
 
     def show_workspace(self, name: str) -> None:
         index = list(self.workspaces).index(name)
@@ -302,7 +362,32 @@ class MainWindow(QMainWindow):
         return list(self.workspaces)[self._stack.currentIndex()]
 
     def raise_dock(self, workspace: str, dock: str) -> None:
-        self.workspaces[workspace].docks[dock].raise_()
+        """Bring a dock of a workspace to the front, also if it was closed."""
+        found = self.workspaces[workspace].docks[dock]
+        found.show()
+        found.raise_()
+
+    def dock_open(self, workspace: str, dock: str) -> bool:
+        """Whether a dock is open, be it behind another in a group of tabs."""
+        return not self.workspaces[workspace].docks[dock].isHidden()
+
+    def toggle_dock(self, workspace: str, dock: str) -> None:
+        """Close a dock that is in front; bring any other to the front."""
+        found = self.workspaces[workspace].docks[dock]
+        if workspace == self.workspace and found.isVisible() and not found.visibleRegion().isEmpty():
+            found.close()
+        else:
+            self.show_workspace(workspace)
+            self.raise_dock(workspace, dock)
+
+    @Slot()
+    def toggle_full_screen(self) -> None:
+        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """English titles of the workspaces, by their names."""
+        return self._titles
 
     @Slot(int)
     def _on_model_activated(self, index: int) -> None:
@@ -330,20 +415,32 @@ class MainWindow(QMainWindow):
     def restore(self) -> None:
         """The geometry, layouts and workspace of last time; defaults where there was none."""
         self.restoreGeometry(self._settings.blob("window/geometry"))
-        for name, workspace in self.workspaces.items():
-            blob = self._settings.blob(f"window/layout.{LAYOUT_VERSION}.{name}")
+        for workspace in self.workspaces.values():
+            blob = self._settings.blob(workspace.layout_key)
             if not blob.isEmpty():
                 workspace.arranged = workspace.restoreState(blob, LAYOUT_VERSION)
+                if not workspace.arranged:
+                    workspace.arrange()
+                workspace.bring_back()
+        last = self._settings.get("window/workspace", "")
+        if last in self.workspaces:
+            self.show_workspace(last)
 
     def remember(self) -> None:
         self._settings.set_blob("window/geometry", self.saveGeometry())
-        for name, workspace in self.workspaces.items():
-            self._settings.set_blob(
-                f"window/layout.{LAYOUT_VERSION}.{name}", workspace.saveState(LAYOUT_VERSION)
-            )
+        for workspace in self.workspaces.values():
+            self._settings.set_blob(workspace.layout_key, workspace.saveState(LAYOUT_VERSION))
+        if self.workspaces:
+            self._settings.set("window/workspace", self.workspace)
+
+    @Slot()
+    def _on_screen_gone(self) -> None:
+        for workspace in self.workspaces.values():
+            workspace.bring_back()
 
     @Slot()
     def reset_layout(self) -> None:
+        """Every dock where it was at first."""
         self._settings.forget("window/")
         for workspace in self.workspaces.values():
             workspace.arrange()
@@ -355,7 +452,8 @@ class MainWindow(QMainWindow):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._brand.setVisible(self.width() >= _ROOMY)  # menus and workspaces come first
+        for extra in (self._brand, self._model_label, self.device):  # menus and workspaces come first
+            extra.setVisible(self.width() >= _ROOMY)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if not self._may_close:
@@ -363,4 +461,8 @@ class MainWindow(QMainWindow):
         event.setAccepted(self._may_close)
 
 
-_MOVABLE = QDockWidget.DockWidgetFeature.DockWidgetMovable | QDockWidget.DockWidgetFeature.DockWidgetFloatable
+_MOVABLE = (
+    QDockWidget.DockWidgetFeature.DockWidgetMovable
+    | QDockWidget.DockWidgetFeature.DockWidgetFloatable
+    | QDockWidget.DockWidgetFeature.DockWidgetClosable
+)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from PySide6.QtCore import QByteArray, QSettings
 
 T = TypeVar("T", str, int, float, bool)
+
+# Keys that more than one module reads.
+THEME = "look/theme"  # "system", "light" or "dark"
+MOTION = "look/less_motion"  # whether nothing fades or slides
+LANGUAGE = "look/language"  # a code as "de"; empty: the desktop's
+DEVICE = "pictures/device"  # "auto", "cpu", "cuda" or "mps"
+DESKTOP = "notifications/desktop"  # whether the desktop tells what happens behind other windows
+GREETED = "welcome/seen"  # whether the greeting of a first launch was closed
+RUNS = "training/root"  # the folder of new runs; empty: the usual one
 
 
 class Settings:
@@ -51,3 +61,9 @@ class Settings:
         for key in self._store.allKeys():
             if key.startswith(prefix):
                 self._store.remove(key)
+
+
+def runs_folder(settings: Settings) -> Path:
+    """Where new runs go."""
+    chosen = settings.get(RUNS, "")
+    return Path(chosen) if chosen else Path.home() / "IntroVAC" / "runs"

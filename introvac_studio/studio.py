@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QObject, Qt, QUrl, Signal, Slot
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
-import trainer
 from introvac_studio import exports, resources, theme
 from introvac_studio.comparing import Comparing
 from introvac_studio.directions import Directions
 from introvac_studio.evaluations import Evaluations
 from introvac_studio.export_dialog import ExportDialog
+from introvac_studio.guide import Guide
 from introvac_studio.main_window import Command, Dock, MainWindow
 from introvac_studio.messages import (
     ChainPath,
@@ -33,6 +32,7 @@ from introvac_studio.opening import first_model
 from introvac_studio.panels.editor import EditorPanel, strip_deltas
 from introvac_studio.panels.faces import PREPARING, FacesPanel
 from introvac_studio.panels.generate import GeneratePanel
+from introvac_studio.panels.history import HistoryPanel
 from introvac_studio.panels.latent import LatentPanel
 from introvac_studio.path_dialog import PathDialog
 from introvac_studio.runs import Runs
@@ -44,7 +44,6 @@ from introvac_studio.workers.inference import InferenceThread
 from introvac_studio.workers.refining import RefineThread
 from introvac_studio.workers.sampling import SamplingThread
 from trainer import config, grid
-from trainer.data.avatars import CREDIT
 from trainer.errors import ConfigError, DataError, ModelError
 
 RECENT = 8  # models remembered
@@ -77,8 +76,6 @@ class Studio(QObject):
         window, inference: made by `opening`, which shows the one and starts the other before all else.
     """
 
-    faulted = Signal(str)  # from any thread: the text to show
-
     def __init__(
         self,
         device: str = "auto",
@@ -105,6 +102,8 @@ class Studio(QObject):
         self.evaluations = Evaluations(self.state, self.settings, device, self)
         self.directions = Directions(self.state, self.settings, self.window, self)
         self.comparing = Comparing(self.state, self.settings, device, self)
+        self.history = HistoryPanel(self.state)
+        self.guide = Guide(self.state, self.settings, self.window)
         self._model_wanted = 0
         self._faces_wanted: FacesWanted | None = None
         self._carried: Edit | None = None  # to be put on the face that is encoded again by another model
@@ -125,6 +124,7 @@ class Studio(QObject):
             "Edit",
             (
                 Dock("faces", "Faces", self.faces, width=236),
+                Dock("history", "History", self.history, over="faces"),
                 Dock("editor", "Editor", self.editor, width=640, beside="faces"),
                 Dock("latent", "Latent space", self.latent, width=380, beside="editor"),
                 *self.comparing.docks(),
@@ -147,6 +147,7 @@ class Studio(QObject):
         undo = self.state.undo_stack
         return (
             Command("&File", "Open model…", "Ctrl+O", self.choose_model),
+            *self.guide.file_commands(),
             Command("&File", "Open photo…", "Ctrl+Shift+O", self.faces.choose_photo),
             Command("&File", "Open edit from a picture…", "Ctrl+Shift+E", self.choose_edit),
             Command("&File", "Paste photo", "Ctrl+V", self.editor.paste),
@@ -166,17 +167,11 @@ class Studio(QObject):
             Command("&Edit", "Towards what is wanted…", "Ctrl+T", self.editor.ask_wants),
             Command("&Edit", "How independent?", "Ctrl+I", self.editor.independence.click),
             Command("&Edit", "Path between two faces…", "Ctrl+P", self.show_path),
+            *self.guide.edit_commands(),
             *self.directions.commands(),
-            Command("&View", "Edit", "Ctrl+1", lambda: self.window.show_workspace("edit")),
-            Command("&View", "Train", "Ctrl+2", lambda: self.window.show_workspace("train")),
-            Command("&View", "Generate", "Ctrl+3", lambda: self.window.show_workspace("generate")),
-            Command("&View", "Evaluate", "Ctrl+4", lambda: self.window.show_workspace("evaluate")),
-            Command("&View", "", "", lambda: None),
+            *self.window.commands(),
             *self.comparing.commands(),
-            Command("&View", "Reset layout", "", self.window.reset_layout),
-            Command("&Help", "Shortcuts", "F1", self.show_shortcuts),
-            Command("&Help", "Open the run folder", "", self._open_runs),
-            Command("&Help", "About IntroVAC Studio", "", self.show_about),
+            *self.guide.help_commands(),
         )
 
     def _connect(self) -> None:
@@ -187,6 +182,7 @@ class Studio(QObject):
         state.modelChanged.connect(self._on_model_changed)
         inference.modelOpened.connect(self._on_model_opened)
         inference.frameReady.connect(editor.show_frame)
+        inference.frameReady.connect(self.history.show_frame)
         inference.reconstructionReady.connect(editor.show_reconstruction)
         inference.seenReady.connect(editor.show_seen)
         inference.stripReady.connect(editor.show_strip)
@@ -247,7 +243,13 @@ class Studio(QObject):
         for worker in (self.faces_thread, inference, self.refining):
             self.window.cancelRequested.connect(worker.cancel)
         self._connect_comparing()
-        self.faulted.connect(self.complain)
+        guide = self.guide
+        guide.modelWanted.connect(self.open_model)
+        guide.photoWanted.connect(self.faces.choose_photo)
+        guide.dragWanted.connect(self._show_editor)
+        guide.trainWanted.connect(self._show_training)
+        guide.deviceChanged.connect(self._on_device_changed)
+        guide.themeChanged.connect(self._on_colour_scheme)
         self.window.modelChosen.connect(self._on_model_chosen)
         QApplication.styleHints().colorSchemeChanged.connect(self._on_colour_scheme)
 
@@ -389,10 +391,26 @@ class Studio(QObject):
     @Slot(str)
     def complain(self, text: str) -> None:
         """Show what went wrong; nothing is lost."""
-        self.window.banner.tell(text)
+        self.window.notifications.notify(text, "error")
 
-    @Slot(Qt.ColorScheme)
-    def _on_colour_scheme(self, scheme: Qt.ColorScheme) -> None:
+    @Slot()
+    def _show_editor(self) -> None:
+        self.window.show_workspace("edit")
+        self.editor.edited.setFocus()
+
+    @Slot()
+    def _show_training(self) -> None:
+        self.window.show_workspace("train")
+
+    @Slot(str)
+    def _on_device_changed(self, device: str) -> None:
+        """Open the model again, where pictures are computed from now on."""
+        self._device = self.generate.device = self.evaluations.panel.device = device
+        if self.state.model is not None:
+            self.open_model(self.state.model.path)
+
+    @Slot()
+    def _on_colour_scheme(self) -> None:
         app = QApplication.instance()
         if isinstance(app, QApplication):
             theme.dress(app)
@@ -454,8 +472,6 @@ class Studio(QObject):
     def _on_model_opened(self, model: ModelInfo) -> None:
         if model.stamp != self._model_wanted:
             return
-        if self.state.model is not None:
-            self.window.banner.hide()
         self.settings.set("model/last", str(model.path))
         recent = [str(model.path)] + [p for p in self.settings.texts("model/recent") if p != str(model.path)]
         self.settings.set_texts("model/recent", recent[:RECENT])
@@ -786,43 +802,3 @@ class Studio(QObject):
     def _on_failed(self, failure: Failure) -> None:
         self.window.show_progress("ready", 0, 0)
         self.complain(failure.text)
-
-    @Slot()
-    def _open_runs(self) -> None:
-        folder = Path.home() / "IntroVAC" / "runs"
-        folder.mkdir(parents=True, exist_ok=True)
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
-
-    @Slot()
-    def show_shortcuts(self) -> None:
-        """Every action with its shortcut."""
-        rows = "".join(
-            f"<tr><td>{a.shortcut().toString()}&nbsp;&nbsp;&nbsp;</td><td>{name}</td></tr>"
-            for name, a in self.window.actions_.items()
-            if not a.shortcut().isEmpty()
-        )
-        extra = "".join(
-            f"<tr><td>{key}&nbsp;&nbsp;&nbsp;</td><td>{what}</td></tr>"
-            for key, what in (
-                ("Space", "hold to compare with the reconstruction"),
-                ("K", "at a slider: keep its attribute while others move"),
-                ("U", "at a slider: go until its attribute holds…"),
-            )
-        )
-        self._inform("Shortcuts", f"<table>{rows}{extra}</table>")
-
-    @Slot()
-    def show_about(self) -> None:
-        self._inform(
-            "About IntroVAC Studio",
-            f"<h3>IntroVAC Studio {trainer.__version__}</h3>"
-            "<p>An introspective variational autoencoder and classifier of faces, and a studio for it. "
-            "MIT licence.</p>"
-            f"<p>{CREDIT}</p>",
-        )
-
-    def _inform(self, title: str, text: str) -> None:
-        box = QMessageBox(QMessageBox.Icon.NoIcon, title, text, QMessageBox.StandardButton.Ok, self.window)
-        box.setTextFormat(Qt.TextFormat.RichText)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.open()

@@ -54,8 +54,19 @@ def current() -> Palette:
     return DARK if dark else LIGHT
 
 
+_choice = "system"
+
+
+def prefer(choice: str) -> None:
+    """Take "light" or "dark" colours, or those of the desktop ("system"); `dress` shows them."""
+    global _choice
+    _choice = choice if choice in ("light", "dark") else "system"
+
+
 def system() -> Palette:
-    """The palette that the desktop asks for; dark where it does not say."""
+    """The palette that the user chose, or the desktop asks for; dark where it does not say."""
+    if _choice != "system":
+        return LIGHT if _choice == "light" else DARK
     light = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Light
     return LIGHT if light else DARK
 
@@ -108,19 +119,29 @@ def qt_palette(p: Palette) -> QPalette:
 def stylesheet(p: Palette) -> str:
     """The application's stylesheet. Object names: see the widgets that set them."""
     tone = "dark" if p.dark else "light"
-    down, up, check = (resources.path(f"{way}-{tone}.svg").as_posix() for way in ("down", "up", "check"))
+    down, up, check, close, float_ = (
+        resources.path(f"{way}-{tone}.svg").as_posix() for way in ("down", "up", "check", "close", "float")
+    )
     return f"""
     * {{ font-size: 13px; }}
     QMainWindow, QDialog {{ background: {p.window}; }}
     QMainWindow::separator {{ background: {p.window}; width: {GRID}px; height: {GRID}px; }}
     QMainWindow::separator:hover {{ background: {p.accent}; }}
-    QDockWidget {{ font-weight: 600; color: {p.muted}; titlebar-close-icon: none; }}
+    QDockWidget {{ font-weight: 600; color: {p.muted}; titlebar-close-icon: url("{close}");
+        titlebar-normal-icon: url("{float_}"); }}
+    QDockWidget::close-button, QDockWidget::float-button {{ border: none; border-radius: 4px; padding: 3px;
+        icon-size: 12px; subcontrol-origin: margin; subcontrol-position: right center; width: 18px;
+        height: 18px; }}
+    QDockWidget::close-button {{ right: 8px; }}
+    QDockWidget::float-button {{ right: 30px; }}
+    QDockWidget::close-button:hover, QDockWidget::float-button:hover {{ background: {p.border}; }}
     QDockWidget::title {{ background: {p.panel}; padding: 7px 12px; border: 1px solid {p.border};
         border-bottom: none; border-top-left-radius: 6px; border-top-right-radius: 6px; }}
     QWidget#panel {{ background: {p.panel}; border: 1px solid {p.border}; border-top: none;
         border-bottom-left-radius: 6px; border-bottom-right-radius: 6px; }}
     QWidget#topbar {{ background: {p.window}; }}
     QLabel {{ background: transparent; }}
+    QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
     QLabel#brand {{ font-size: 15px; font-weight: 700; color: {p.text}; }}
     QLabel#muted, QCheckBox#muted {{ color: {p.muted}; }}
     QLabel#heading {{ color: {p.muted}; font-weight: 600; }}
@@ -138,6 +159,14 @@ def stylesheet(p: Palette) -> str:
     Toast#toast-warning QLabel#sign {{ color: {p.warn}; }}
     Toast#toast-error QLabel#sign {{ color: {p.bad}; }}
     QLabel#count {{ color: {p.muted}; font-weight: 600; }}
+    QFrame#palette {{ background: {p.panel}; border: 1px solid {p.accent}; border-radius: 8px; }}
+    QFrame#palette QListView {{ border: none; background: transparent; }}
+    QFrame#welcome {{ background: {p.panel}; border: 1px solid {p.border}; border-radius: 6px; }}
+    QLabel#title {{ font-weight: 700; }}
+    QListView#rows::item:selected, QTableView#rows::item:selected {{ background: {p.border};
+        color: {p.text}; }}
+    QListView#rows::item {{ border: none; padding: 2px 4px; }}
+    QTableView#rows::item {{ border: none; padding: 0 6px; }}
     QFrame#popover {{ background: {p.panel}; border: 1px solid {p.border}; border-radius: 6px; }}
     QFrame#card {{ background: {p.raised}; border: 1px solid {p.border}; border-radius: 6px; }}
     QLabel#warning {{ color: {p.warn}; }}

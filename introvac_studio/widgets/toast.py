@@ -253,6 +253,7 @@ class PastNotices(Popover):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, tr("Notifications"))
         self.list = QListWidget()
+        self.list.setObjectName("rows")
         self.list.setAccessibleName(tr("Past notifications"))
         self.list.setWordWrap(True)
         self.list.setFixedSize(420, 200)

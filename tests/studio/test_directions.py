@@ -265,10 +265,10 @@ def test_that_a_file_of_another_model_is_refused_and_nothing_is_lost(studio: Stu
     model = state.model
     save_directions(tmp_path / "other.npz", model.planes, "0" * 64)
     studio.directions.load(tmp_path / "other.npz")
-    assert "belongs to another model" in studio.window.banner.text
+    assert "belongs to another model" in studio.window.notifications.text
     assert state.model is model and state.edit.amount("Eyeglasses") == 2.0
     studio.directions.save_to(tmp_path / "missing" / "x.npz")
-    assert "were not saved" in studio.window.banner.text
+    assert "were not saved" in studio.window.notifications.text
     studio.directions.save_to(tmp_path / "own.npz")
     assert load_directions(tmp_path / "own.npz", model.digest).names == model.planes.names
 
@@ -301,10 +301,10 @@ def test_that_labels_of_the_data_are_a_start(studio: Studio, dialog: DirectionDi
 def test_that_faces_without_codes_cannot_be_labelled_yet(studio: Studio) -> None:
     studio.state.set_codes(None)
     studio.directions.show_dialog()
-    assert studio.directions.dialog is None and "still being encoded" in studio.window.banner.text
+    assert studio.directions.dialog is None and "still being encoded" in studio.window.notifications.text
     studio.state.set_faces(None)
     studio.directions.show_dialog()
-    assert studio.directions.dialog is None and "Faces from" in studio.window.banner.text
+    assert studio.directions.dialog is None and "Faces from" in studio.window.notifications.text
 
 
 def test_that_many_sliders_scroll_and_the_new_one_is_in_sight(

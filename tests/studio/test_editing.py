@@ -132,7 +132,7 @@ def test_that_a_lock_that_leaves_nothing_is_refused_and_nothing_is_lost(studio: 
     lock(studio, "Smiling")
     count, before = state.undo_stack.count(), state.z
     lock(studio, "Eyeglasses")
-    assert "nothing is left of 'Hat'" in studio.window.banner.text
+    assert "nothing is left of 'Hat'" in studio.window.notifications.text
     assert not studio.editor.rows["Eyeglasses"].lock.isChecked() and state.edit.keep == ("Smiling",)
     assert state.undo_stack.count() == count and np.array_equal(state.z, before)
     state.commit("no hat", state.edit.with_amount(HAT, 0.0))
@@ -297,7 +297,7 @@ def test_that_other_weights_are_not_refined_with(studio: Studio, qtbot: QtBot, t
     with qtbot.waitSignal(studio.refining.finished_, timeout=WAIT) as ended:
         studio.refining.submit(RefineRequest(model.stamp, tiny_model, model.digest, face, "cpu", 2))
     assert "written again" in ended.args[0].error
-    assert "not refined" in studio.window.banner.text and studio.state.face is face
+    assert "not refined" in studio.window.notifications.text and studio.state.face is face
 
 
 def test_that_a_face_without_an_original_cannot_be_refined(studio: Studio) -> None:
@@ -369,13 +369,13 @@ def test_that_a_recipe_that_does_not_fit_is_said_and_nothing_is_lost(
     note = exports.recipe(state.model, [state.face], Edit({HAT: 1.0})) | change
     face = state.face
     studio.open_edit(saved(studio, qtbot, tmp_path / "a.png", note))
-    assert said in studio.window.banner.text and state.face is face and state.edit.empty
+    assert said in studio.window.notifications.text and state.face is face and state.edit.empty
 
 
 def test_that_a_picture_without_a_recipe_is_said(studio: Studio, tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
     studio.open_edit(tmp_path / "plain.png")
-    assert "plain.png carries no recipe" in studio.window.banner.text
+    assert "plain.png carries no recipe" in studio.window.notifications.text
 
 
 def test_that_the_cosines_are_shown_with_numbers(studio: Studio) -> None:

@@ -23,7 +23,7 @@ def use(folder: Path) -> None:
     """Run the application, drive it, and leave what was seen in `folder`; called in the child process."""
     from PySide6.QtCore import QTimer
 
-    from introvac_studio import app, studio
+    from introvac_studio import app, faults, studio
 
     seen: dict[str, Any] = {}
 
@@ -48,7 +48,7 @@ def use(folder: Path) -> None:
 
     studio.AVATARS = "avatars:24:1"
     studio.Studio = Driven  # type: ignore[misc]
-    app.log_file = lambda: folder / "studio.log"  # type: ignore[assignment]
+    faults.log_file = lambda: folder / "studio.log"  # type: ignore[assignment]
     code = app.main(["--device", "cpu"])
     modules = sorted(m for m in sys.modules if m.partition(".")[0] in ("torch", "openvino_telemetry"))
     seen |= {"code": code, "unwanted": modules, "openvino": "openvino" in sys.modules}

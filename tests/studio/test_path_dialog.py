@@ -146,11 +146,11 @@ def test_that_what_cannot_be_written_is_said(
 ) -> None:
     walked.save_to(tmp_path / "missing" / "way.gif")
     qtbot.waitUntil(lambda: "cannot be written" in walked.message.text(), timeout=WAIT)
-    assert walked.ready and walked.isVisible() and studio.window.banner.text == ""
+    assert walked.ready and walked.isVisible() and studio.window.notifications.text == ""
     walked.save_to(tmp_path / "way.tiff")
     walked.reject()
-    qtbot.waitUntil(lambda: ".tiff" in studio.window.banner.text, timeout=WAIT)
-    assert studio.window.banner.text.startswith("The path was not saved")
+    qtbot.waitUntil(lambda: ".tiff" in studio.window.notifications.text, timeout=WAIT)
+    assert studio.window.notifications.text.startswith("The path was not saved")
 
 
 def test_that_a_photo_may_be_the_end_and_a_broken_one_changes_nothing(
@@ -195,4 +195,4 @@ def test_that_another_model_closes_the_dialog(studio: Studio, walked: PathDialog
     studio.state.set_model(None)
     assert studio.path_dialog is None
     studio.show_path()
-    assert studio.path_dialog is None and "begins at the edited face" in studio.window.banner.text
+    assert studio.path_dialog is None and "begins at the edited face" in studio.window.notifications.text

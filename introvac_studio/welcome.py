@@ -1,0 +1,90 @@
+"""The greeting of a first launch: three things to do, above a window that works already."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QToolButton, QWidget
+
+from introvac_studio import theme
+from introvac_studio.language import mark, tr
+
+# Title, text, and the button's words.
+_DRAG = (
+    mark("Drag the face"),
+    mark("Pull the large face left and right: an attribute comes and goes. Hold Space to compare."),
+    mark("Let me try"),
+)
+_TRAIN = (
+    mark("Train a model of your own"),
+    mark("On drawn avatars, in about eight minutes on two cores; losses and faces move as it learns."),
+    mark("Set up a run"),
+)
+_PHOTO = (
+    mark("Open a photo"),
+    mark(
+        "Any picture of a face, from a file, the clipboard or dropped on the window, is encoded and edited."
+    ),
+    mark("Open photo…"),
+)
+
+
+class Welcome(QFrame):
+    """Goes with its close button, Escape or the first choice.
+
+    Signals:
+        dragWanted, trainWanted, photoWanted: what was chosen.
+        closed: it is gone.
+    """
+
+    dragWanted = Signal()
+    trainWanted = Signal()
+    photoWanted = Signal()
+    closed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("welcome")
+        self.setAccessibleName(tr("First steps"))
+        close = QToolButton()
+        close.setText("✕")
+        close.setAutoRaise(True)
+        close.setAccessibleName(tr("Close this greeting"))
+        close.setToolTip(tr("Close this greeting; Help › First steps shows it again"))
+        grid = QGridLayout(self)
+        grid.setContentsMargins(2 * theme.GRID, theme.GRID, theme.GRID, theme.GRID + theme.GRID // 2)
+        grid.setHorizontalSpacing(3 * theme.GRID)
+        grid.setVerticalSpacing(theme.GRID // 2)
+        self.buttons: list[QPushButton] = []
+        for column, ((title, text, word), signal) in enumerate(
+            ((_DRAG, self.dragWanted), (_TRAIN, self.trainWanted), (_PHOTO, self.photoWanted))
+        ):
+            label = QLabel(tr(text))
+            label.setWordWrap(True)
+            button = QPushButton(tr(word))
+            button.setToolTip(tr(title))
+            button.clicked.connect(self._leave)
+            button.clicked.connect(signal)
+            self.buttons.append(button)
+            head = QLabel(tr(title))
+            head.setObjectName("title")
+            grid.addWidget(head, 0, column)
+            grid.addWidget(label, 1, column, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(button, 2, column, Qt.AlignmentFlag.AlignLeft)
+            grid.setColumnStretch(column, 1)
+        grid.addWidget(close, 0, 3, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignRight)
+        close.clicked.connect(self._leave)
+
+    def sizeHint(self) -> QSize:
+        return QSize(900, 112)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self._leave()
+        else:
+            super().keyPressEvent(event)
+
+    @Slot()
+    def _leave(self) -> None:
+        self.hide()
+        self.closed.emit()
