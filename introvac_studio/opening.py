@@ -6,6 +6,8 @@ will be asked for, in parallel, so that the first face is not long behind them.
 
 from __future__ import annotations
 
+import gc
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from introvac_studio.studio import Studio
     from introvac_studio.workers.inference import InferenceThread
 
+# Seconds that a worker may keep the interpreter from the window; Python's own are ten times as many.
+SWITCH = 0.0005
 PATIENCE_MS = 300  # for a first paint; a window that is opened minimised has none
 
 
@@ -94,7 +98,9 @@ class Opening(QObject):
 
         self.window.closing.disconnect(self._on_closing)
         self.window.setUpdatesEnabled(False)
+        sys.setswitchinterval(SWITCH)
         self.studio = Studio(self._device, self.settings, self.window, self._inference)
+        gc.freeze()  # what is there now stays: each full collection would walk through it for some 30 ms
         self.window.setUpdatesEnabled(True)
         self.opened.emit(self.studio)
         self.studio.start(self._target)

@@ -87,6 +87,7 @@ class Studio(QObject):
         self.settings = settings or Settings()
         self._device = device
         self.state = StudioState(self)
+        self.state.editChanged.connect(self._request_frame)  # first, so that it is decoded while panels follow
         self.inference = inference or InferenceThread(self)
         self.faces_thread = FacesThread(self)
         self.sampling = SamplingThread(self)
@@ -176,7 +177,6 @@ class Studio(QObject):
 
     def _connect(self) -> None:
         state, inference, editor = self.state, self.inference, self.editor
-        state.editChanged.connect(self._request_frame)
         state.editCommitted.connect(self._request_seen)
         state.faceChanged.connect(self._request_reconstruction)
         state.modelChanged.connect(self._on_model_changed)

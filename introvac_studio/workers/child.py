@@ -295,7 +295,14 @@ def _start(command: list[str]) -> subprocess.Popen[bytes]:
     if sys.platform != "win32":
         with suppress(psutil.Error):
             psutil.Process(process.pid).nice(NICENESS)
+        _nice_session(process.pid)
     return process
+
+
+def _nice_session(pid: int) -> None:
+    """Linux schedules sessions against each other where autogrouping is on: `nice` counts only within one."""
+    with suppress(OSError):  # another system, or autogrouping is off
+        Path(f"/proc/{pid}/autogroup").write_text(f"{NICENESS}\n", encoding="ascii")
 
 
 def _bury(process: subprocess.Popen[bytes]) -> None:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from trainer.codec import Codec
     from trainer.latent import Hyperplanes
 
-CHUNK = 8  # faces encoded between two looks at what the user does; about 25 ms at 64 px
+PIECE = 0.01  # seconds of encoding between two looks at what the user does
+MOST = 64  # faces in one such piece
 
 
 class InferenceThread(QThread):
@@ -246,10 +247,18 @@ class InferenceThread(QThread):
         self.faceReady.emit(Opened(stamp, Face(f"prior, seed {seed}", z, None, recipe)))
 
     def _encode_faces(self, stamp: int, faces: FaceSet) -> Iterator[None]:
-        parts = []
-        for start in range(0, len(faces), CHUNK):
-            parts.append(self._need(stamp).encode(faces.images[start : start + CHUNK])[0])
-            self.progressed.emit("encoding faces", min(start + CHUNK, len(faces)), len(faces))
+        parts, done, told, count = [], 0, 0.0, 1
+        while done < len(faces):
+            start = time.perf_counter()
+            parts.append(self._need(stamp).encode(faces.images[done : done + count])[0])
+            done = min(done + count, len(faces))
+            took = time.perf_counter() - start
+            count = (
+                min(2 * count, MOST) if took < PIECE / 2 else max(count // 2, 1) if took > PIECE else count
+            )
+            if start + took - told > 0.1 or done == len(faces):
+                told = start + took
+                self.progressed.emit("encoding faces", done, len(faces))
             yield
         import sklearn.decomposition  # noqa: F401  here, so that the latent view need not wait for it
 
