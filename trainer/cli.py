@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from trainer import __version__, commands, edit_commands, paths, sample_commands, train_command
+from trainer import __version__, commands, edit_commands, paths, sample_commands, tensorboard, train_command
 from trainer.bench import command as bench_command
 from trainer.config import CROPS, PRESET_HELP, PRESETS, SIZES
 from trainer.control import signals_restored
@@ -113,6 +113,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--resume", action="store_true", help="continue the run of --run")
     _device(p, None)
     p.set_defaults(act=train_command.train)
+
+    p = commands_.add_parser("tensorboard", help="write a run's curves and samples as TensorBoard files")
+    p.add_argument("--run", required=True, metavar="DIR", help="run directory; files go to its tensorboard")
+    p.set_defaults(act=tensorboard.command)
 
     p = commands_.add_parser("edit", help="move photos along attribute directions")
     p.add_argument("--model", required=True, metavar="FILE")
@@ -319,7 +323,7 @@ def parser() -> argparse.ArgumentParser:
         help="with half: write into the copy how far edits go, as the metrics.json of this model's "
         "evaluation says, or as given, which goes before the file",
     )
-    p.add_argument("--events", action="store_true", help="with onnx: JSON events on stdout, commands on stdin")
+    p.add_argument("--events", action="store_true", help="with onnx: JSON events out, commands in")
     p.add_argument("--out", required=True, metavar="DIR")
     p.set_defaults(act=commands.export)
 

@@ -257,6 +257,11 @@ class LoopConfig:
         1024, "real images used to recalibrate normalisation at a checkpoint", low=64, advanced=True
     )
     valid_images: int = _setting(1000, "validation images used after an epoch", low=16, advanced=True)
+    tensorboard: bool = _setting(
+        False,
+        "also write TensorBoard files, to the folder tensorboard of the run; needs the extra of that name",
+        advanced=True,
+    )
     edit_delta: float = _setting(
         4.0, "delta of the edits that validation and samples show", low=0.1, high=100
     )

@@ -18,7 +18,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from trainer import device, events
+from trainer import device, events, tensorboard
 from trainer.alerts import Watch
 from trainer.config import TrainConfig
 from trainer.control import Control
@@ -65,7 +65,7 @@ class Trainer:
 
     Raises:
         CheckpointError: `resume` without a resume file that fits the model and the data.
-        ConfigError: the device is not there, or a batch cannot be shared equally.
+        ConfigError: the device or TensorBoard is not there, or a batch cannot be shared equally.
     """
 
     def __init__(
@@ -79,6 +79,8 @@ class Trainer:
     ) -> None:
         self.config, self.selection, self.run = config, selection, Path(run)
         self.control, self.group = control or Control(), group or Group()
+        if config.loop.tensorboard and self.group.main:
+            tensorboard.require()
         if config.loop.threads:
             torch.set_num_threads(config.loop.threads)
         self.device = device.resolve(config.loop.device, self.group.place.local if self.group.several else 0)
@@ -141,7 +143,7 @@ class Trainer:
     # -- the run ------------------------------------------------------------------------------
 
     def train(self) -> Iterator[events.Event]:
-        """Train, yielding what happens; process 0 also appends each event to the run's `events.jsonl`.
+        """Train, yielding what happens; process 0 also writes each event down in the run's directory.
 
         Raises:
             ConfigError: another process trains in this run directory.
@@ -152,19 +154,19 @@ class Trainer:
         if not self.group.main:
             yield from self._watched()
             return
-        with self.folder.open(self._resumed) as note:
+        past = self.folder.events(self.step) if self._resumed else None
+        for event in past or ():
+            self._watch.see(event)
+        with self.folder.open(past) as note:
             try:
                 for event in self._watched():
-                    yield note(event)
+                    yield from note(event)
             except IntroVACError as error:
                 note(events.Failed(**self._at(), text=str(error)))
                 raise
 
     def _watched(self) -> Iterator[events.Event]:
         """What happens, and alerts on it; the run's end comes last."""
-        if self._resumed:
-            for event in self.folder.events(self.step):
-                self._watch.see(event)
         for event in self._events():
             alerts = self._watch.see(event)
             last = isinstance(event, events.Finished)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from trainer.errors import CheckpointError, RunError
 from trainer.learner import Learner
 from trainer.run_files import EVENTS_FILE, LOCK_FILE, STATE_FILE, lasting, read_events, write_config
 from trainer.schedule import Schedule
+from trainer.tensorboard import Board
 
-Note = Callable[[events.Event], events.Event]
+Note = Callable[[events.Event], list[events.Event]]
 
 
 class DivergedError(RunError):
@@ -67,27 +68,40 @@ class RunFolder:
         }
 
     @contextmanager
-    def open(self, resumed: bool) -> Iterator[Note]:
-        """Hold the directory, and give what appends an event to `events.jsonl` and returns it.
+    def open(self, past: list[events.Event] | None) -> Iterator[Note]:
+        """Hold the directory, and give what writes an event down.
+
+        It appends to `events.jsonl` and, where the settings say so, to TensorBoard files. It returns the
+        event, and what went wrong beside.
+
+        Args:
+            past: what a resumed run has said so far; None for a new one.
 
         Raises:
             ConfigError: another process trains in this run directory.
+            DataError, RunError: a file cannot be made.
         """
         for name in ("checkpoints", "samples"):
             files.make_directory(self.path / name)
         busy = f"{self.path}: another process is training this run"
         with (
             files.held(self.path / LOCK_FILE, busy),
-            (self.path / EVENTS_FILE).open("a" if resumed else "w", encoding="utf-8") as log,
+            (self.path / EVENTS_FILE).open("w" if past is None else "a", encoding="utf-8") as log,
+            ExitStack() as opened,
         ):
             for folder in (self.path, self.path / "checkpoints", self.path / "samples"):
                 files.sweep(folder)
             write_config(self.path, self._config)  # also of a resumed run: its settings may have changed
 
-            def note(event: events.Event) -> events.Event:
+            board = Board(self.path, past) if self._config.loop.tensorboard else None
+            if board:
+                opened.callback(board.close)
+
+            def note(event: events.Event) -> list[events.Event]:
                 log.write(events.to_line(event) + "\n")
                 log.flush()
-                return event
+                troubles = board.see(event) if board else []
+                return [event, *(one for trouble in troubles for one in note(trouble))]
 
             yield note
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from trainer import config as config_module
-from trainer import events, modelfile, setup
+from trainer import events, modelfile, setup, tensorboard
 from trainer.commands import names, pairs
 from trainer.config import TrainConfig
 from trainer.control import Control, heed_signals, listen
@@ -141,6 +141,8 @@ def train(args: Namespace) -> int:
         raise ConfigError("train needs --run DIR, the directory that the run is written to")
     run = Path(args.run)
     _check_run(run, args.resume)
+    if config.loop.tensorboard:
+        tensorboard.require()
 
     from trainer import device, distributed
 

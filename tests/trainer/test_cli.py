@@ -407,7 +407,7 @@ def test_that_a_failed_child_says_why_as_an_event(tmp_path: Path) -> None:
 def test_that_help_names_every_flag_of_every_command() -> None:
     actions = next(a for a in parser()._actions if a.dest == "command")
     known = {"prepare", "train", "edit", "path", "fit", "sample", "encode", "export", "import", "bench"}
-    assert set(actions.choices) == known | {"judge", "evaluate", "reproduce"}
+    assert set(actions.choices) == known | {"judge", "evaluate", "reproduce", "tensorboard"}
     for name, sub in actions.choices.items():
         text = sub.format_help()
         for action in sub._actions:
