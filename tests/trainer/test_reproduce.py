@@ -19,10 +19,12 @@ from PIL import Image
 from tests.conftest import TINY_ARGUMENTS
 from tests.trainer.refusals import error_of
 from tests.trainer.running import prepare
-from trainer import files, modelfile
+from trainer import config, files, modelfile
 from trainer.cli import main
 from trainer.reproduce import drawn, record
 from trainer.reproduce.items import ITEMS
+from trainer.reproduce.models import MODELS, configuration
+from trainer.reproduce.settings import Settings
 from trainer.run_files import STATE_FILE
 
 # Without the device, which is a flag of the command.
@@ -105,6 +107,18 @@ def test_that_every_item_comes_out_whole(made: Path) -> None:
     assert sum(source.startswith("data:image/png") for source in parsed.sources) == pictures
     assert all(source.startswith(("data:", "#")) for source in parsed.sources)
     assert "saw the same images" in page and str(made) not in page + json.dumps(found)
+
+
+def test_that_the_quick_scale_changes_the_size_and_not_the_recipe() -> None:
+    for preset in ("introvac", "studio"):
+        wanted = config.preset(preset)
+        found = configuration(
+            MODELS["introvac-eye"], Settings(DATA, Path("page"), scale="quick", preset=preset)
+        )
+        assert found.loss == wanted.loss and found.model.image_size == 64
+        assert found.model.classifier_bias == wanted.model.classifier_bias
+        for name in ("mirror_share", "read_draws"):
+            assert getattr(found.game, name) == getattr(wanted.game, name)
 
 
 def test_that_both_models_saw_the_same_images_and_differ_in_the_game_alone(made: Path) -> None:
