@@ -209,11 +209,12 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Strip:
-    """Decoded codes (n, S, S, 3) along one attribute."""
+    """Decoded codes (n, S, S, 3) along one attribute; `codes` is the very array (n, d) that asked."""
 
     stamp: int
     serial: int
     images: Image
+    codes: Code | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The document: the open model, the current face, its edit, the faces to choose from, and undo.
+"""The document: the open model, the current face, its edit, faces to choose from, a group of them, and undo.
 
 Panels read it and call its methods; it tells them by signals what changed. Nothing here computes
 with tensors: codes are numpy arrays of d float64 values.
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
+from introvac_studio.language import tr, trn
 from trainer import edits, latent
 from trainer.card import ModelCard
 from trainer.errors import ModelError
@@ -172,7 +174,19 @@ class FaceSet:
     def __len__(self) -> int:
         return len(self.names)
 
+    @cached_property
+    def rows(self) -> Mapping[str, int]:
+        """The number of each name."""
+        return {name: row for row, name in enumerate(self.names)}
 
+    def recipe(self, row: int) -> dict[str, Any]:
+        """Where a face of the set comes from."""
+        return {"face": "data", "data": self.spec, "file": self.names[row]}
+
+
+Rows = NDArray[np.intp]
+_NONE: Rows = np.zeros(0, np.intp)
+_NONE.setflags(write=False)
 Moment = tuple[Face | None, Edit]
 
 
@@ -200,6 +214,39 @@ class _Change(QUndoCommand):
 
     def undo(self) -> None:
         self._state._apply(*self._before)
+
+
+class _GroupChange(QUndoCommand):
+    """One step of history: the group before and after, as long as its faces are there."""
+
+    def __init__(self, state: StudioState, text: str, after: Rows, merge: str) -> None:
+        super().__init__(text)
+        self._state, self._faces, self._merge = state, state.faces, merge
+        self._before, self._after = state.selection, after
+
+    def id(self) -> int:
+        return 2 if self._merge else -1
+
+    def mergeWith(self, other: QUndoCommand) -> bool:
+        """Faces picked one after another are one change."""
+        if not isinstance(other, _GroupChange) or (other._merge, other._faces) != (self._merge, self._faces):
+            return False
+        self._after = other._after
+        self.setText(other.text())
+        self.setObsolete(np.array_equal(self._before, self._after))
+        return True
+
+    def redo(self) -> None:
+        self._show(self._after)
+
+    def undo(self) -> None:
+        self._show(self._before)
+
+    def _show(self, rows: Rows) -> None:
+        if self._state.faces is self._faces:
+            self._state._apply_group(rows)
+        else:
+            self.setObsolete(True)
 
 
 class _PlanesChange(QUndoCommand):
@@ -231,6 +278,8 @@ class StudioState(QObject):
         faceChanged: another current face.
         editChanged: the edit differs, during a drag too.
         editCommitted: the edit is settled: a drag was released, or history moved.
+        selectionChanged: another group of faces, or none.
+        hoverChanged: the pointer is on another face of the set, somewhere, or on none (-1).
 
     `revision` counts everything that changes the edited code, and `face_revision` is its value when
     the current face came: a picture asked for at an earlier revision is stale.
@@ -243,6 +292,8 @@ class StudioState(QObject):
     faceChanged = Signal()
     editChanged = Signal()
     editCommitted = Signal()
+    selectionChanged = Signal()
+    hoverChanged = Signal(int)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -252,6 +303,8 @@ class StudioState(QObject):
         self.edit = Edit()
         self.faces: FaceSet | None = None
         self.codes: NDArray[np.float32] | None = None
+        self.selection: Rows = _NONE  # rows of `faces`, ascending; not to be written to
+        self.hovered = -1
         self.revision = 0
         self.face_revision = 0
         self._settled: Moment = (None, self.edit)
@@ -259,6 +312,7 @@ class StudioState(QObject):
     def set_model(self, model: ModelInfo | None) -> None:
         self.undo_stack.clear()
         self.model, self.codes, self.faces = model, None, None
+        self.selection, self.hovered = _NONE, -1
         self.face, self.edit = None, Edit()
         self._settled = (None, self.edit)
         self.revision += 1
@@ -266,6 +320,7 @@ class StudioState(QObject):
         self.modelChanged.emit()
         self.facesChanged.emit()
         self.codesChanged.emit()
+        self.selectionChanged.emit()
         self.faceChanged.emit()
         self.editChanged.emit()
         self.editCommitted.emit()
@@ -287,12 +342,50 @@ class StudioState(QObject):
 
     def set_faces(self, faces: FaceSet | None) -> None:
         self.faces, self.codes = faces, None
+        self.selection, self.hovered = _NONE, -1
         self.facesChanged.emit()
         self.codesChanged.emit()
+        self.selectionChanged.emit()
 
     def set_codes(self, codes: NDArray[np.float32] | None) -> None:
         self.codes = codes
         self.codesChanged.emit()
+
+    @property
+    def row(self) -> int:
+        """The row of the current face in `faces`, -1 where it is none of them."""
+        if self.face is None or self.faces is None:
+            return -1
+        recipe = self.face.recipe
+        if recipe.get("face") != "data" or recipe.get("data") != self.faces.spec:
+            return -1
+        return self.faces.rows.get(str(recipe.get("file")), -1)
+
+    def hover(self, row: int) -> None:
+        """The pointer is on a face of the set, wherever it is shown; -1 for none."""
+        if row != self.hovered:
+            self.hovered = row
+            self.hoverChanged.emit(row)
+
+    def select(self, rows: ArrayLike, text: str = "", merge: str = "") -> None:
+        """Make these rows of `faces` the group, as one step of history; nothing happens where they are.
+
+        Args:
+            text: of the step; by default how many faces there are.
+            merge: as in `commit`.
+        """
+        wanted = np.unique(np.asarray(rows, dtype=np.intp))
+        if self.faces is None or np.array_equal(wanted, self.selection):
+            return
+        if len(wanted) and (wanted[0] < 0 or wanted[-1] >= len(self.faces)):
+            raise ModelError(f"a group of rows {wanted[0]} to {wanted[-1]} of {len(self.faces)} faces")
+        wanted.setflags(write=False)
+        said = trn("group of {n} face", "group of {n} faces", len(wanted)) if len(wanted) else tr("no group")
+        self.undo_stack.push(_GroupChange(self, text or said, wanted, merge))
+
+    def _apply_group(self, rows: Rows) -> None:
+        self.selection = rows
+        self.selectionChanged.emit()
 
     @property
     def delta(self) -> float:
@@ -321,7 +414,7 @@ class StudioState(QObject):
         if self.face is None:
             self._apply(face, edit)
         else:
-            self._push(f"open {face.name}", face, edit)
+            self._push(tr("open {name}", name=face.name), face, edit)
 
     def preview(self, edit: Edit) -> None:
         """Show an edit while it is being made; `commit` settles it.
@@ -366,18 +459,19 @@ class StudioState(QObject):
         """
         if on and self.model is not None:
             self.model.planes.normal(name)
-        self.commit(f"keep {name}" if on else f"let {name} move", self.edit.with_keep(name, on))
+        text = tr("keep {name}", name=name) if on else tr("let {name} move", name=name)
+        self.commit(text, self.edit.with_keep(name, on))
 
     def refine(self, refinement: Refinement, on: bool = True) -> None:
         """Make the refined code the face's, or the encoder's again; the edit stays. One step of history."""
         if self.face is not None:
             mu = refinement.z if on else refinement.encoded
             face = replace(self.face, mu=mu, refinement=refinement)
-            self._push("refine" if on else "the encoder's code", face, self._settled[1])
+            self._push(tr("refine") if on else tr("the encoder's code"), face, self._settled[1])
 
     def reset(self) -> None:
         """Back to the face as it was, with nothing kept."""
-        self.commit("reset", Edit())
+        self.commit(tr("reset"), Edit())
 
     def _push(self, text: str, face: Face | None, edit: Edit, merge: str = "") -> None:
         self.undo_stack.push(_Change(self, text, self._settled, (face, edit), merge))

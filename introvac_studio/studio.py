@@ -17,6 +17,7 @@ from introvac_studio.directions import Directions
 from introvac_studio.evaluations import Evaluations
 from introvac_studio.export_dialog import ExportDialog
 from introvac_studio.guide import Guide
+from introvac_studio.linking import Linking
 from introvac_studio.main_window import Command, Dock, MainWindow
 from introvac_studio.messages import (
     ChainPath,
@@ -103,6 +104,9 @@ class Studio(QObject):
         self.evaluations = Evaluations(self.state, self.settings, device, self)
         self.directions = Directions(self.state, self.settings, self.window, self)
         self.comparing = Comparing(self.state, self.settings, device, self)
+        self.linking = Linking(
+            self.state, self.inference, self.editor, self.faces, self.latent, self.runs.data, self
+        )
         self.history = HistoryPanel(self.state)
         self.guide = Guide(self.state, self.settings, self.window)
         self._model_wanted = 0
@@ -169,6 +173,7 @@ class Studio(QObject):
             Command("&Edit", "How independent?", "Ctrl+I", self.editor.independence.click),
             Command("&Edit", "Path between two faces…", "Ctrl+P", self.show_path),
             *self.guide.edit_commands(),
+            *self.linking.commands(),
             *self.directions.commands(),
             *self.window.commands(),
             *self.comparing.commands(),
@@ -243,6 +248,7 @@ class Studio(QObject):
         for worker in (self.faces_thread, inference, self.refining):
             self.window.cancelRequested.connect(worker.cancel)
         self._connect_comparing()
+        self._connect_linking()
         guide = self.guide
         guide.modelWanted.connect(self.open_model)
         guide.photoWanted.connect(self.faces.choose_photo)
@@ -252,6 +258,22 @@ class Studio(QObject):
         guide.themeChanged.connect(self._on_colour_scheme)
         self.window.modelChosen.connect(self._on_model_chosen)
         QApplication.styleHints().colorSchemeChanged.connect(self._on_colour_scheme)
+
+    def _connect_linking(self) -> None:
+        linking = self.linking
+        linking.complained.connect(self.complain)
+        linking.pictureChosen.connect(self._open_picture)
+        linking.latentWanted.connect(self._show_latent)
+        linking.editWanted.connect(self._show_edit)
+
+    @Slot()
+    def _show_edit(self) -> None:
+        self.window.show_workspace("edit")
+
+    @Slot()
+    def _show_latent(self) -> None:
+        self.window.show_workspace("edit")
+        self.window.raise_dock("edit", "latent")
 
     def _connect_comparing(self) -> None:
         comparing, inference = self.comparing, self.inference
@@ -572,8 +594,13 @@ class Studio(QObject):
         """Edit a face of the browser."""
         faces, model = self.state.faces, self.state.model
         if faces is not None and model is not None and 0 <= index < len(faces):
-            recipe = {"face": "data", "data": faces.spec, "file": faces.names[index]}
-            self.inference.open_row(model.stamp, faces.images[index], faces.names[index], recipe)
+            self._open_picture(faces.images[index], faces.names[index], faces.recipe(index))
+
+    @Slot(object, str, object)
+    def _open_picture(self, image: np.ndarray, name: str, recipe: dict[str, Any]) -> None:
+        """Edit a prepared picture (S, S, 3)."""
+        if self.state.model is not None:
+            self.inference.open_row(self.state.model.stamp, image, name, recipe)
 
     @Slot(object)
     def open_photo(self, source: Path | bytes) -> None:
@@ -731,28 +758,12 @@ class Studio(QObject):
             model.stamp,
             exports.EditExport(
                 model,
-                (face, *self._neighbours(face)),
+                (face, *self.linking.beside(face, self.faces.gallery.visible, GRID_FACES - 1)),
                 self.state.edit,
                 name,
                 strip_deltas(self.state.delta_of(name)),
             ),
         )
-
-    def _neighbours(self, face: Face) -> list[Face]:
-        """Faces that the browser's filter shows, beside the current one."""
-        faces, codes = self.state.faces, self.state.codes
-        if faces is None or codes is None:
-            return []
-        rows = [i for i in self.faces.gallery.visible if faces.names[i] != face.name]
-        return [
-            Face(
-                faces.names[i],
-                codes[i].astype(np.float64),
-                faces.images[i],
-                {"face": "data", "data": faces.spec, "file": faces.names[i]},
-            )
-            for i in rows[: GRID_FACES - 1]
-        ]
 
     @Slot(object)
     def show_export(self, job: ExportJob) -> None:

@@ -7,6 +7,7 @@ Wiring::
     panel.cancelRequested               -> DataThread.cancel
     DataThread.progress -> panel.on_progress; ready -> panel.on_summary; failed -> panel.on_failed
     panel.choiceChanged(DataChoice)     -> TrainingPanel.set_choice
+    panel.faceActivated(index)          an example of `panel.summary` is to be edited
     panel.accepted                      -> back to the Train page ("Use this data")
     panel.set_preparation(size, crop, seed)  <- of the run, when its form changes
     panel.load()                        once it is shown for the first time
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QImage, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -37,7 +38,6 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
-    QSizePolicy,
     QSpinBox,
     QStyledItemDelegate,
     QStyleOptionViewItem,
@@ -52,6 +52,7 @@ from PySide6.QtWidgets import (
 from introvac_studio import theme
 from introvac_studio.data_summary import DataChoice, DataRequest, DataSummary
 from introvac_studio.settings import Settings
+from introvac_studio.widgets.examples import Examples
 from introvac_studio.widgets.texts import heading, muted, tabular
 from trainer.data.derive import parse
 from trainer.data.shards import any_in
@@ -110,64 +111,6 @@ class _Bar(QStyledItemDelegate):
         return QSize(120, 26)
 
 
-class Examples(QWidget):
-    """Pictures side by side, each of their pixels a whole number of the screen's."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._images: list[QImage] = []
-        self._side = 64
-        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        policy.setHeightForWidth(True)
-        self.setSizePolicy(policy)
-
-    def show_images(self, images: np.ndarray, names: tuple[str, ...]) -> None:
-        self._images = []
-        for picture in np.ascontiguousarray(images):
-            side = picture.shape[0]
-            image = QImage(picture.data, side, side, 3 * side, QImage.Format.Format_RGB888)
-            self._images.append(image.copy())
-            self._side = side
-        self.setAccessibleName(f"{len(names)} example faces")
-        self.updateGeometry()
-        self.update()
-
-    def _cell(self) -> float:
-        """Side of a picture in device-independent pixels: near 64, whole in device pixels."""
-        dpr = self.devicePixelRatioF()
-        wanted = 64 * dpr
-        if self._side <= wanted:
-            return self._side * max(1, round(wanted / self._side)) / dpr
-        return self._side / max(1, round(self._side / wanted)) / dpr
-
-    def _columns(self, width: int) -> int:
-        return max(1, int((width + 4) // (self._cell() + 4)))
-
-    def hasHeightForWidth(self) -> bool:
-        return True
-
-    def heightForWidth(self, width: int) -> int:
-        rows = -(-len(self._images) // self._columns(width))
-        return max(0, round(rows * (self._cell() + 4)) - 4)
-
-    def sizeHint(self) -> QSize:
-        return QSize(560, self.heightForWidth(560))
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        dpr = self.devicePixelRatioF()
-        side, columns = self._cell(), self._columns(self.width())
-        whole = round(side * dpr)
-        painter.scale(1 / dpr, 1 / dpr)
-        for i, image in enumerate(self._images):
-            row, column = divmod(i, columns)
-            at = QRect(round(column * (side + 4) * dpr), round(row * (side + 4) * dpr), whole, whole)
-            if whole < image.width():
-                smooth = Qt.TransformationMode.SmoothTransformation
-                image = image.scaled(whole, whole, Qt.AspectRatioMode.IgnoreAspectRatio, smooth)
-            painter.drawImage(at, image)
-
-
 class Matrix(QTableWidget):
     """How many faces have both of two attributes; the diagonal counts each alone."""
 
@@ -217,12 +160,16 @@ class DataPanel(QWidget):
         cancelRequested: give that up.
         choiceChanged(DataChoice): the choice differs, and the data is good for it.
         accepted: the user is done.
+        faceActivated(int): this example of `summary` is to be edited.
+        summaryShown: other examples are there, or none.
     """
 
     summaryRequested = Signal(object)
     cancelRequested = Signal()
     choiceChanged = Signal(object)
     accepted = Signal()
+    faceActivated = Signal(int)
+    summaryShown = Signal()
 
     def __init__(self, settings: Settings | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -395,6 +342,7 @@ class DataPanel(QWidget):
         self.derive.returnPressed.connect(self._on_derive)
         self.remove.clicked.connect(self._on_remove)
         self.use.clicked.connect(self._on_accept)
+        self.examples.chosen.connect(self.faceActivated)
 
     # -- the choice -----------------------------------------------------------------------
 
@@ -462,6 +410,12 @@ class DataPanel(QWidget):
         self._summary = None
         self.attributes.clear()
         self._show_nothing(text)
+        self.summaryShown.emit()
+
+    @property
+    def summary(self) -> DataSummary | None:
+        """What is known of the data whose examples are shown."""
+        return self._summary
 
     @Slot(object)
     def on_summary(self, summary: DataSummary) -> None:
@@ -488,6 +442,7 @@ class DataPanel(QWidget):
         shown = (True, True, bool(summary.chosen), True, bool(summary.skipped))
         for box, visible in zip(self._sections, shown, strict=True):
             box.setVisible(visible)
+        self.summaryShown.emit()
         self._fill_derived()
         self.ratio.setVisible(self.subset.currentData() == "balanced")
         self.use.setEnabled(not summary.problem)

@@ -1,7 +1,8 @@
 """The editor: original, reconstruction and the face being edited, a slider an attribute, a filmstrip.
 
 Wiring: `show_frame`, `show_reconstruction`, `show_seen` and `show_strip` take the worker's answers;
-`stripRequested(codes (n, d), serial)` asks for the filmstrip; `photoOffered` carries a Path or the
+`stripRequested(codes (n, d), serial)` asks for the filmstrip, `judgeRequested(stamp, codes, images)` for what
+its pictures are encoded to, which goes to `show_judged`; `photoOffered` carries a Path or the
 bytes of a picture that was dropped; `saveRequested` and `exportRequested` ask for files;
 `removeRequested` carries the name of an added direction that is to go;
 `untilRequested` carries an `UntilRequest` whose answer goes to `take_found`; `refineRequested` asks for a
@@ -27,11 +28,12 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
+from introvac_studio.glances import Judged
 from introvac_studio.messages import Found, Frame, Seen, Strip, UntilRequest
 from introvac_studio.state import Edit, Face, Image, StudioState
 from introvac_studio.widgets.cosine_view import CosinePopover
 from introvac_studio.widgets.direction_slider import STEP, DirectionSlider
-from introvac_studio.widgets.filmstrip import Filmstrip
+from introvac_studio.widgets.filmstrip import Filmstrip, crossings
 from introvac_studio.widgets.image_view import ImageView
 from introvac_studio.widgets.pictures import mime_photos
 from introvac_studio.widgets.shrinking_area import ShrinkingArea
@@ -62,6 +64,7 @@ class EditorPanel(QWidget):
     """See the module's docstring for the wiring."""
 
     stripRequested = Signal(object, int)
+    judgeRequested = Signal(int, object, object)
     photoOffered = Signal(object)
     saveRequested = Signal()
     exportRequested = Signal()
@@ -79,6 +82,8 @@ class EditorPanel(QWidget):
         self._start = Edit()
         self._frame: Frame | None = None
         self._refining = False
+        self._strip: tuple[np.ndarray, str, Edit] | None = None  # codes asked for, along what, beside what
+        self._strip_logits: np.ndarray | None = None  # (n,) of its pictures, encoded again
         self._stuck = ""  # an attribute that the drag would move, but may not
         self._reconstruction: Image | None = None
         self._comparing = False
@@ -288,6 +293,7 @@ class EditorPanel(QWidget):
         if face is None:
             self.edited.set_image(None)
             self.strip.set_strip((), None)
+            self._strip = None
         for row in self._rows.values():
             row.setEnabled(face is not None)
             self._fit_range(row)
@@ -580,6 +586,18 @@ class EditorPanel(QWidget):
             delta = self._state.delta_of(self.horizontal.currentText())
             self.strip.set_strip(strip_deltas(delta), strip.images)
             self._mark_strip()
+            if strip.codes is not None and self._strip is not None and strip.codes is self._strip[0]:
+                self.judgeRequested.emit(strip.stamp, strip.codes, strip.images)
+
+    @Slot(object)
+    def show_judged(self, judged: Judged) -> None:
+        """Mark where the label of the filmstrip's pictures flips, unless another strip is wanted by now."""
+        state = self._state
+        if self._strip is None or judged.codes is not self._strip[0] or state.model is None:
+            return
+        planes = state.model.planes
+        self._strip_logits = planes.logits(judged.mu)[:, planes.index(self._strip[1])]
+        self._mark_strip()
 
     @property
     def picture(self) -> Image | None:
@@ -596,10 +614,13 @@ class EditorPanel(QWidget):
         if state.face is None or state.model is None or name not in self._rows:
             return
         deltas = strip_deltas(state.delta_of(name))
+        self._strip = self._strip_logits = None
         if self._left(name) is None:
             self.strip.set_strip(deltas, None)
+            self.strip.set_labels(name, (), (), ())
             return
         codes = np.stack([state.moved(state.edit.with_amount(name, d)) for d in deltas])
+        self._strip = (codes, name, state.edit.with_amount(name, 0.0))
         self.stripRequested.emit(codes, state.revision)
 
     def _mark_strip(self) -> None:
@@ -610,6 +631,22 @@ class EditorPanel(QWidget):
         plain = flip_delta(base, state.model.planes, name)
         flip = plain / left if plain is not None and left is not None else None
         self.strip.set_marks(state.edit.amount(name), flip)
+        self._label_strip(name)
+
+    def _label_strip(self, name: str) -> None:
+        """What the strip's codes and pictures are labelled, as long as they are those of the edit."""
+        state, planes = self._state, self._state.model.planes if self._state.model else None
+        beside = state.edit.with_amount(name, 0.0)
+        if planes is None or self._strip is None or self._strip[1] != name or not self._strip[2].same(beside):
+            self.strip.set_labels(name, (), (), ())
+            return
+        logits = self._strip_logits
+        self.strip.set_labels(
+            name,
+            planes.probabilities(self._strip[0])[:, planes.index(name)].tolist(),
+            () if logits is None else latent.sigmoid(logits).tolist(),
+            () if logits is None else crossings(self.strip.deltas, logits.tolist()),
+        )
 
     @Slot(str)
     def _on_axis_changed(self, name: str) -> None:

@@ -22,6 +22,7 @@ from PySide6.QtCore import QPoint, Qt, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from introvac_studio import theme
+from introvac_studio.language import tr
 from introvac_studio.messages import (
     ExportJob,
     PathWanted,
@@ -79,6 +80,7 @@ class GeneratePanel(QWidget):
         self._draws: list[int] = []
         self._build()
         state.modelChanged.connect(self._model_changed)
+        state.faceChanged.connect(self._mark_edited)
         self._model_changed()
 
     def _build(self) -> None:
@@ -105,6 +107,7 @@ class GeneratePanel(QWidget):
         self.progress.setStyleSheet("QProgressBar { min-height: 4px; max-height: 4px; border-radius: 2px; }")
         self.gallery = Gallery(_HOW_TO)
         self.gallery.set_thumbnail_size(112)
+        self.gallery.set_mark_text(tr("being edited"))
         self._lay_out()
         self.form.changed.connect(self._tell)
         self.generate_button.clicked.connect(self.generate)
@@ -385,6 +388,14 @@ class GeneratePanel(QWidget):
         if plan is not None and plan.chain:
             recipe |= {"step_size": plan.step_size, "steps": plan.steps, "full": plan.full}
         return recipe
+
+    @Slot()
+    def _mark_edited(self) -> None:
+        """Tick the face that is being edited, if it is one of these."""
+        face = self._state.face
+        index = int(face.recipe.get("index", -1)) if face and face.recipe.get("face") == "generated" else -1
+        mine = face is not None and 0 <= index < len(self._z) and np.array_equal(face.mu, self._z[index])
+        self.gallery.set_marked([index] if mine else [])
 
     @Slot(int)
     def _choose(self, index: int) -> None:

@@ -1,8 +1,12 @@
 """The faces' codes seen flat: coloured by an attribute, cut by its hyperplane, with the face as a handle.
 
+A brush takes a group of them, which is the document's: `StudioState.selection`. A point that is hovered,
+here or as a thumbnail elsewhere, has a halo.
+
 Wiring: construct with the `StudioState`; connect `faceActivated(int)`, the number of a face in
 `state.faces`, to whatever opens that face. Everything else goes through the state: a drag calls `preview`
-and its release `commit`. The panel listens to the state by itself. `show_chain` draws a sampler's path.
+and its release `commit`, a brush `select`. The panel listens to the state by itself. `show_chain` draws a
+sampler's path.
 """
 
 from __future__ import annotations
@@ -12,10 +16,10 @@ from html import escape
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
+    QButtonGroup,
     QComboBox,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -26,8 +30,11 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
+from introvac_studio.language import mark, tr, trn
 from introvac_studio.state import Edit, StudioState
-from introvac_studio.widgets.pictures import scaled, whole_scale
+from introvac_studio.widgets.brush import Mode, Tool, combined
+from introvac_studio.widgets.bubble import Bubble
+from introvac_studio.widgets.glyph_button import ToolButton
 from introvac_studio.widgets.scatter_view import Group, ScatterView
 from trainer.errors import ModelError
 from trainer.latent import (
@@ -40,49 +47,24 @@ from trainer.latent import (
     pca_projection,
 )
 
-MOVE = "move in latent space"
+MOVE = mark("move in latent space")
+TOOLS = (
+    (Tool.MOVE, "V", mark("move the view"), mark("Drag moves the view, and the face by its handle (V)")),
+    (
+        Tool.RECTANGLE,
+        "M",
+        mark("rectangle"),
+        mark("Take a group with a rectangle (M); Shift adds, Ctrl or Alt removes, Escape clears"),
+    ),
+    (
+        Tool.LASSO,
+        "L",
+        mark("lasso"),
+        mark("Take a group with a lasso (L); Shift adds, Ctrl or Alt removes, Escape clears"),
+    ),
+)
+_HERE = Qt.ShortcutContext.WidgetWithChildrenShortcut
 _PCA = ""  # the mode's key; any other is an attribute
-_THUMBNAIL = 96
-
-
-class _Bubble(QFrame):
-    """The face under the pointer."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._room = parent
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setAutoFillBackground(True)
-        self.setFrameShape(QFrame.Shape.StyledPanel)
-        self._picture, self._name = QLabel(), QLabel()
-        self._name.setMaximumWidth(2 * _THUMBNAIL)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 4)
-        layout.setSpacing(4)
-        layout.addWidget(self._picture, alignment=Qt.AlignmentFlag.AlignHCenter)
-        layout.addWidget(self._name, alignment=Qt.AlignmentFlag.AlignHCenter)
-        self.hide()
-
-    def show_face(self, image: NDArray[np.uint8] | None, name: str, at: QPoint) -> None:
-        """Show it beside a point of the parent, inside the parent."""
-        self._picture.setVisible(image is not None)
-        if image is not None:
-            ratio = self.devicePixelRatioF()
-            size = image.shape[0]
-            side = round(size * whole_scale(size, _THUMBNAIL * ratio) / ratio)
-            self._picture.setPixmap(scaled(image, min(side, _THUMBNAIL), ratio, smooth=side > _THUMBNAIL))
-        self._name.setText(self._name.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, 180))
-        self.adjustSize()
-        room = self._room.size()
-        x = at.x() + 14 if at.x() + 14 + self.width() <= room.width() else at.x() - 14 - self.width()
-        y = min(max(0, at.y() - self.height() // 2), max(0, room.height() - self.height()))
-        self.move(max(0, x), y)
-        self.show()
-        self.raise_()
-
-    @property
-    def name(self) -> str:
-        return self._name.text()
 
 
 class LatentPanel(QWidget):
@@ -109,22 +91,24 @@ class LatentPanel(QWidget):
         state.faceChanged.connect(self._face_changed)
         state.editChanged.connect(self._show_face)
         state.editCommitted.connect(self._edit_settled)
+        state.selectionChanged.connect(self._show_group)
+        state.hoverChanged.connect(self._show_pointed)
         self._model_changed()
         self._codes_changed()
 
     def _build(self) -> None:
         self.mode = QComboBox()
-        self.mode.setAccessibleName("what the axes show")
-        self.mode.setToolTip("Which plane of code space is drawn")
+        self.mode.setAccessibleName(tr("what the axes show"))
+        self.mode.setToolTip(tr("Which plane of code space is drawn"))
         self.attribute = QComboBox()
-        self.attribute.setAccessibleName("attribute to colour by")
-        self.attribute.setToolTip("Attribute that colours the points and whose hyperplane is drawn")
+        self.attribute.setAccessibleName(tr("attribute to colour by"))
+        self.attribute.setToolTip(tr("Attribute that colours the points and whose hyperplane is drawn"))
         for combo in (self.mode, self.attribute):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setMinimumContentsLength(7)
         self.scatter = ScatterView()
-        self.scatter.setAccessibleName("codes of the faces; arrow keys move the edited face")
-        self.bubble = _Bubble(self.scatter)
+        self.scatter.setAccessibleName(tr("codes of the faces; arrow keys move the edited face"))
+        self.bubble = Bubble(self.scatter)
         self.legend, self.share_text, self.plane_text = QLabel(), QLabel(), QLabel()
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         for label in (self.legend, self.share_text, self.plane_text):
@@ -138,13 +122,21 @@ class LatentPanel(QWidget):
         self.chain_close = QToolButton()
         self.chain_close.setText("✕")
         self.chain_close.setAutoRaise(True)
-        self.chain_close.setAccessibleName("hide the chain's path")
-        self.chain_close.setToolTip("Hide the chain's path (Escape)")
-        self.zoom_button = QPushButton("Zoom to plane")
-        self.zoom_button.setToolTip("Show the codes and the nearest part of the hyperplane")
-        self.fit_button = QPushButton("Fit")
-        self.fit_button.setToolTip("Show all codes and the current face")
-        self.fit_button.setAccessibleName("fit the view to the codes")
+        self.chain_close.setAccessibleName(tr("hide the chain's path"))
+        self.chain_close.setToolTip(tr("Hide the chain's path (Escape)"))
+        self.zoom_button = QPushButton(tr("Zoom to plane"))
+        self.zoom_button.setToolTip(tr("Show the codes and the nearest part of the hyperplane"))
+        self.fit_button = QPushButton(tr("Fit"))
+        self.fit_button.setToolTip(tr("Show all codes and the current face"))
+        self.fit_button.setAccessibleName(tr("fit the view to the codes"))
+        self._tools = QButtonGroup(self)
+        for tool, key, name, tip in TOOLS:
+            button = ToolButton(tool, tr(name), tr(tip))
+            self._tools.addButton(button)
+            shortcut = QShortcut(QKeySequence(key), self.scatter, context=_HERE)
+            shortcut.activated.connect(button.click)
+        self._tools.buttons()[0].setChecked(True)
+        self._tools.buttonClicked.connect(self._take_tool)
         self.empty = QLabel()
         self.empty.setObjectName("empty")
         self.empty.setWordWrap(True)
@@ -159,15 +151,21 @@ class LatentPanel(QWidget):
         self.scatter.handleCancelled.connect(self._cancel)
         self.scatter.handleNudged.connect(self._nudge)
         self.scatter.viewChanged.connect(self._tell_plane)
+        self.scatter.brushed.connect(self._brush)
         self.zoom_button.clicked.connect(self._zoom_to_plane)
         self.fit_button.clicked.connect(self._fit)
         self.chain_close.clicked.connect(self.clear_chain)
 
     def _lay_out(self) -> None:
         top = QHBoxLayout()
-        top.setSpacing(theme.GRID)
-        top.addWidget(self.mode, 4)
-        top.addWidget(self.attribute, 3)
+        top.setSpacing(6)
+        top.addWidget(self.mode, 29)
+        top.addWidget(self.attribute, 20)
+        tools = QHBoxLayout()
+        tools.setSpacing(0)
+        for button in self._tools.buttons():
+            tools.addWidget(button)
+        top.addLayout(tools)
         bottom = QHBoxLayout()
         bottom.addWidget(self.share_text, 1)
         bottom.addWidget(self.fit_button)
@@ -285,11 +283,11 @@ class LatentPanel(QWidget):
         """The chosen plane, or what to do to get one."""
         model, codes = self._state.model, self._state.codes
         if model is None:
-            return "Open a model to see its latent space."
+            return tr("Open a model to see its latent space.")
         if self._state.faces is None and codes is None:
-            return "Choose faces on the left to see where their codes lie."
+            return tr("Choose faces on the left to see where their codes lie.")
         if codes is None:
-            return "The faces are being encoded; their codes appear here in a moment."
+            return tr("The faces are being encoded; their codes appear here in a moment.")
         name = self.mode.currentData()
         if name not in self._projections:
             try:
@@ -300,8 +298,10 @@ class LatentPanel(QWidget):
                 self._projections[name] = error
         found = self._projections[name]
         if isinstance(found, ModelError):
-            return (
-                f"No view of these {len(codes):,} codes: {found}.\nChoose more faces, or another attribute."
+            return tr(
+                "No view of these {n} codes: {reason}.\nChoose more faces, or another attribute.",
+                n=f"{len(codes):,}",
+                reason=found,
             )
         return found
 
@@ -324,19 +324,18 @@ class LatentPanel(QWidget):
         labels, muted, name = self._labels(), theme.current().muted, self.attribute.currentText()
         if labels is None:
             groups = [Group(np.arange(len(codes)), muted, 130)]
-            parts = [f'<span style="color:{muted}">●</span>&nbsp;no&nbsp;labels&nbsp;of&nbsp;{name}']
+            parts = [_dot(muted, tr("no labels of {name}", name=name))]
         else:
             with_it, without = np.flatnonzero(labels == 1), np.flatnonzero(labels != 1)
             groups = [Group(without, muted, 110), Group(with_it, self._colour(), 190)]
             parts = [
-                f'<span style="color:{self._colour()}">●</span>&nbsp;with&nbsp;{len(with_it):,}',
-                f'<span style="color:{muted}">●</span>&nbsp;without&nbsp;{len(without):,}',
+                _dot(self._colour(), tr("with {n}", n=f"{len(with_it):,}")),
+                _dot(muted, tr("without {n}", n=f"{len(without):,}")),
             ]
-        parts.append(f'<span style="color:{theme.current().plane}">┃</span>&nbsp;hyperplane')
-        self.legend.setText(
-            " &nbsp; ".join(f'<span style="white-space:nowrap">{part}</span>' for part in parts)
-        )
+        parts.append(_dot(theme.current().plane, tr("hyperplane"), "┃"))
+        self.legend.setText(" &nbsp; ".join(f"<span>{part}</span>" for part in parts))
         self.scatter.set_points(projection.project(codes), groups)
+        self._show_group()
 
     def line(self) -> Line2 | None:
         """The chosen attribute's hyperplane in the plotted plane; None where the two are parallel."""
@@ -349,15 +348,16 @@ class LatentPanel(QWidget):
         model, codes, name = self._state.model, self._state.codes, self.attribute.currentData()
         if self._projection is None or model is None or codes is None or name is None:
             return
-        self.scatter.set_line(self.line(), f"with {name}")
+        self.scatter.set_line(self.line(), tr("with {name}", name=name))
         share = 100 * self._projection.share(model.planes, name)
         digits = 0 if share > 99.95 or share == 0 else 1
         self.share_text.setText(
-            f"share of w in this plane {share:.{digits}f} %  ·  {len(codes):,}\u00a0codes"
+            tr("share of w in this plane {share} %", share=f"{share:.{digits}f}")
+            + "  ·  "
+            + trn("{count} code", "{count} codes", len(codes), count=f"{len(codes):,}").replace(" ", "\u00a0")
         )
         self.share_text.setToolTip(
-            f"|proj w|²/|w|² of {name}: how much of its direction this plane shows.\n"
-            "The rest of the logit does not change with a move in this plane."
+            tr("|proj w|²/|w|² of {name}: how much of its direction a move in this plane can use", name=name)
         )
         self._tell_plane()
 
@@ -366,10 +366,12 @@ class LatentPanel(QWidget):
         """Say so where the hyperplane is out of sight."""
         name, line = self.attribute.currentText(), self.line()
         seen = self.scatter.plane_end_points() is not None
-        self.plane_text.setText(
-            "" if seen else f"{name}: the hyperplane is "
-            + ("outside this view." if line is not None else "parallel to this plane.")
-        )  # fmt: skip
+        away = (
+            tr("{name}: the hyperplane is outside this view.", name=name)
+            if line is not None
+            else tr("{name}: the hyperplane is parallel to this plane.", name=name)
+        )
+        self.plane_text.setText("" if seen else away)
         self.plane_text.setVisible(not seen)
         self.zoom_button.setVisible(not seen and line is not None)
 
@@ -416,12 +418,14 @@ class LatentPanel(QWidget):
         if self._chain is None or self._projection is None:
             return
         self.scatter.set_chain(self._projection.project(self._chain))
-        mark = f'<span style="color:{theme.current().warn}">○━■</span>'
-        count = f"{len(self._chain):,}\u00a0states from ○ to ■"
-        self.chain_text.setText(f"{mark}&nbsp; {escape(self._chain_label)}  ·  {count}")
+        sign = f'<span style="color:{theme.current().warn}">○━■</span>'
+        count = tr("{n} states from ○ to ■", n=f"{len(self._chain):,}")
+        self.chain_text.setText(f"{sign}&nbsp; {escape(self._chain_label)}  ·  {count}")
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape and self._chain is not None:
+        if event.key() == Qt.Key.Key_Escape and len(self._state.selection):
+            self._state.select([], tr("clear the group"))
+        elif event.key() == Qt.Key.Key_Escape and self._chain is not None:
             self.clear_chain()
         else:
             super().keyPressEvent(event)
@@ -466,7 +470,7 @@ class LatentPanel(QWidget):
     def _release(self) -> None:
         if self._drag is not None:
             self._drag = None
-            self._state.commit(MOVE)
+            self._state.commit(tr(MOVE))
 
     @Slot()
     def _cancel(self) -> None:
@@ -478,14 +482,40 @@ class LatentPanel(QWidget):
     def _nudge(self, dx: float, dy: float) -> None:
         if self._projection is not None and self._state.model is not None:
             by = self._projection.lift((dx, dy))
-            self._state.commit(MOVE, self._state.edit.shifted(self._state.model.planes, by))
+            self._state.commit(tr(MOVE), self._state.edit.shifted(self._state.model.planes, by))
+
+    # The group
+
+    @Slot(object)
+    def _take_tool(self, button: ToolButton) -> None:
+        self.scatter.set_tool(button.tool)
+
+    def take_tool(self, tool: Tool) -> None:
+        """Take a tool, as its button does, and let the keyboard go on in the plot."""
+        next(b for b in self._tools.buttons() if isinstance(b, ToolButton) and b.tool is tool).click()
+        self.scatter.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    @Slot(object, object)
+    def _brush(self, rows: NDArray[np.intp], mode: Mode) -> None:
+        self._state.select(combined(self._state.selection, rows, mode))
+
+    @Slot()
+    def _show_group(self) -> None:
+        self.scatter.set_group(self._state.selection)
+
+    @Slot(int)
+    def _show_pointed(self, row: int) -> None:
+        self.scatter.set_pointed(row)
 
     # The mouse elsewhere
 
     @Slot(int, QPoint)
     def _hover(self, index: int, at: QPoint) -> None:
         faces = self._state.faces
-        if index < 0 or faces is None or index >= len(faces):
+        if faces is None or index >= len(faces):
+            index = -1
+        self._state.hover(index)
+        if index < 0 or faces is None:
             self.bubble.hide()
             return
         self.bubble.show_face(faces.images[index], faces.names[index], at)
@@ -495,6 +525,12 @@ class LatentPanel(QWidget):
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_stack"):
             self._show_points()
             self._show_chain()
+
+
+def _dot(colour: str, text: str, sign: str = "●") -> str:
+    """An entry of the legend, as rich text that does not break."""
+    said = escape(text).replace(" ", "&nbsp;")
+    return f'<span style="color:{colour}">{sign}</span>&nbsp;{said}'
 
 
 def _titles(label: str, share: float) -> tuple[str, ...]:

@@ -1,11 +1,11 @@
-"""A scrolling grid of square thumbnails: thousands of them, with captions, badges and a filter.
+"""A scrolling grid of square thumbnails: thousands of them, with captions, badges, marks and a filter.
 
 Indices in signals and methods always number the images as they were given, filtered or not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from PySide6.QtCore import (
     QObject,
     QPersistentModelIndex,
     QPoint,
+    QPointF,
     QRect,
     QRectF,
     QSize,
@@ -24,7 +25,17 @@ from PySide6.QtCore import (
     Signal,
     Slot,
 )
-from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPainterPath, QPen, QPixmap, QResizeEvent
+from PySide6.QtGui import (
+    QColor,
+    QKeyEvent,
+    QKeySequence,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -38,6 +49,7 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
+from introvac_studio.language import mark, tr
 from introvac_studio.widgets.pictures import to_qimage
 
 Image = NDArray[np.uint8]
@@ -47,6 +59,9 @@ _BADGE_ROLE = Qt.ItemDataRole.UserRole + 1
 _NUMBER_ROLE = Qt.ItemDataRole.UserRole + 2
 _RADIUS = 4.0
 _KEPT = 2000  # scaled thumbnails kept ready
+_TICK = ((-3.5, 0.5), (-1.0, 3.0), (3.5, -2.5))
+_PICKING = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+NOTHING = mark("Nothing to show yet.")
 
 
 def picture_side(size: int, wanted: int, ratio: float) -> int:
@@ -63,6 +78,8 @@ class _Thumbnails(QAbstractListModel):
         self.images: list[Image] = []
         self.captions: list[str] = []
         self.badges: list[str] = []
+        self.marked: frozenset[int] = frozenset()
+        self.mark_text = tr("in the group")
         self.visible: list[int] = []
         self.filtered = False
 
@@ -77,7 +94,8 @@ class _Thumbnails(QAbstractListModel):
         if role == Qt.ItemDataRole.DisplayRole or role == Qt.ItemDataRole.ToolTipRole:
             return caption
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return ", ".join(text for text in (f"face {number + 1}", caption, badge) if text)
+            said = self.mark_text if number in self.marked else ""
+            return ", ".join(text for text in (tr("face {n}", n=number + 1), caption, badge, said) if text)
         return {_BADGE_ROLE: badge, _NUMBER_ROLE: number}.get(role)
 
     def append(self, images: Sequence[Image] | Image, captions: Sequence[str], badges: Sequence[str]) -> None:
@@ -103,6 +121,7 @@ class _Thumbnails(QAbstractListModel):
     def clear(self) -> None:
         self.beginResetModel()
         self.images, self.captions, self.badges, self.visible = [], [], [], []
+        self.marked = frozenset()
         self.filtered = False
         self.endResetModel()
 
@@ -157,14 +176,29 @@ class _Painter(QStyledItemDelegate):
         painter.setClipPath(path)
         painter.drawPixmap(box.topLeft(), pixmap)
         painter.restore()
+        number = int(index.data(_NUMBER_ROLE))
         selected = bool(state & QStyle.StateFlag.State_Selected)
-        hovered = bool(state & QStyle.StateFlag.State_MouseOver)
+        pointed = number == self._gallery.pointed
+        hovered = pointed or bool(state & QStyle.StateFlag.State_MouseOver)
         focused = bool(state & QStyle.StateFlag.State_HasFocus)
         if selected or hovered or focused:
-            painter.setPen(QPen(QColor(colours.accent if selected or focused else colours.muted), 2))
+            lit = colours.accent if selected or focused else colours.text if pointed else colours.muted
+            painter.setPen(QPen(QColor(lit), 3 if selected else 2))
             painter.drawRoundedRect(box.adjusted(-2, -2, 2, 2), _RADIUS + 2, _RADIUS + 2)
+        if number in self._model.marked:
+            self._tick(painter, box)
         self._texts(painter, rect, box, index)
         painter.restore()
+
+    def _tick(self, painter: QPainter, box: QRectF) -> None:
+        """A picked face has a tick in its corner: not by colour alone."""
+        colours = theme.current()
+        middle = box.bottomLeft() + QPointF(10, -10)
+        painter.setPen(QPen(QColor(colours.panel), 1.5))
+        painter.setBrush(QColor(colours.accent))
+        painter.drawEllipse(middle, 7.5, 7.5)
+        painter.setPen(QPen(QColor(colours.accent_text), 2, c=Qt.PenCapStyle.RoundCap))
+        painter.drawPolyline([middle + QPointF(x, y) for x, y in _TICK])
 
     def _texts(self, painter: QPainter, rect: QRect, box: QRectF, index: _Index) -> None:
         colours = theme.current()
@@ -190,19 +224,49 @@ class _Painter(QStyledItemDelegate):
 
 
 class _List(QListView):
-    """An icon list that spreads its columns over the width, and tells of Return, Space and leaving."""
+    """An icon list that spreads its columns over the width; tells of Return, Space, picks and leaving."""
 
     chosen = Signal(QModelIndex)
+    picked = Signal(QModelIndex, bool)
     left = Signal()
 
     def __init__(self, gallery: Gallery) -> None:
         super().__init__(gallery)
         self._gallery = gallery
+        self._picking = False  # a button is down that picks
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        index = self.indexAt(event.position().toPoint())
+        left = event.button() == Qt.MouseButton.LeftButton
+        self._picking = self._gallery.pickable and left and bool(event.modifiers() & _PICKING)
+        if not self._picking:
+            super().mousePressEvent(event)
+        elif index.isValid():
+            self.picked.emit(index, bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if not self._picking:
+            super().mouseMoveEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self._picking:  # what the press picked is not opened, too
+            self._picking = False
+            return
+        super().mouseReleaseEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        keys = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
-        if event.key() in keys and self.currentIndex().isValid():
-            self.chosen.emit(self.currentIndex())
+        index, keys = self.currentIndex(), (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
+        if event.key() in keys and index.isValid():
+            if self._gallery.pickable and event.modifiers() & _PICKING:
+                self.picked.emit(index, bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+            else:
+                self.chosen.emit(index)
+            return
+        if self._gallery.pickable and event.matches(QKeySequence.StandardKey.SelectAll):
+            self._gallery.pickChanged.emit(self._gallery.visible)
+            return
+        if self._gallery.pickable and event.key() == Qt.Key.Key_Escape and self._gallery.marked:
+            self._gallery.pickChanged.emit(())
             return
         super().keyPressEvent(event)
 
@@ -230,18 +294,23 @@ class Gallery(QWidget):
         activated: an image was clicked, or Return or Space pressed on it.
         hovered: the image under the pointer, -1 when there is none any more.
         currentChanged: the image that the keyboard stands on, -1 for none.
+        pickChanged: the images that are to be marked, after Ctrl or Shift with a click or Space, Ctrl+A, or
+            Escape; whoever answers calls `set_marked`. Only where `pickable`.
     """
 
     activated = Signal(int)
     hovered = Signal(int)
     currentChanged = Signal(int)
+    pickChanged = Signal(object)
 
-    def __init__(self, empty_text: str = "Nothing to show yet.", parent: QWidget | None = None) -> None:
+    def __init__(self, empty_text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.pickable = False
         self._thumbnail_size, self._smooth = 96, False
+        self._pointed = self._anchor = -1
         self._model = _Thumbnails(self)
         self._painter = _Painter(self, self._model)
-        self._empty = QLabel(empty_text)
+        self._empty = QLabel(empty_text or tr(NOTHING))
         self._empty.setObjectName("empty")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
@@ -267,7 +336,7 @@ class Gallery(QWidget):
         view.setFrameShape(QFrame.Shape.NoFrame)
         view.setStyleSheet("QListView { border: none; background: transparent; }")
         view.setMouseTracking(True)
-        view.setAccessibleName("faces")
+        view.setAccessibleName(tr("faces"))
         view.setModel(self._model)
         view.setItemDelegate(self._painter)
         view.clicked.connect(self._choose)
@@ -275,6 +344,7 @@ class Gallery(QWidget):
         view.entered.connect(self._enter)
         view.viewportEntered.connect(self._leave)
         view.left.connect(self._leave)
+        view.picked.connect(self._pick)
         view.selectionModel().currentChanged.connect(self._move)
         return view
 
@@ -304,6 +374,7 @@ class Gallery(QWidget):
         """Show these uint8 (N, S, S, 3) in place of all others; the filter goes."""
         self._painter.forget()
         self._model.clear()
+        self._pointed = self._anchor = -1
         self.append(images, captions, badges)
         self._view.scrollToTop()
 
@@ -328,6 +399,31 @@ class Gallery(QWidget):
         self._restack()
         if current >= 0:
             self.set_current(current)
+
+    @property
+    def marked(self) -> frozenset[int]:
+        """The images that bear a tick."""
+        return self._model.marked
+
+    def set_mark_text(self, text: str) -> None:
+        """What a tick says to those who do not see it."""
+        self._model.mark_text = text
+
+    def set_marked(self, numbers: Iterable[int]) -> None:
+        """Give these images a tick, and no others."""
+        self._model.marked = frozenset(int(i) for i in numbers)
+        self._view.viewport().update()
+
+    @property
+    def pointed(self) -> int:
+        """The image that is pointed at elsewhere, -1 for none."""
+        return self._pointed
+
+    def set_pointed(self, number: int) -> None:
+        """Frame an image that the pointer is on elsewhere; the grid does not scroll for it."""
+        before, self._pointed = self._pointed, number
+        for changed in {before, number} & set(self._model.visible):
+            self._view.update(self._model.index(self._model.visible.index(changed)))
 
     def set_empty_text(self, text: str) -> None:
         """What to say, and what to do, where there is nothing to show."""
@@ -418,3 +514,16 @@ class Gallery(QWidget):
     @Slot(QModelIndex, QModelIndex)
     def _move(self, now: QModelIndex, before: QModelIndex) -> None:
         self.currentChanged.emit(self._model.visible[now.row()] if now.isValid() else -1)
+
+    @Slot(QModelIndex, bool)
+    def _pick(self, index: QModelIndex, through: bool) -> None:
+        """Mark an image or take its mark away; `through` marks all from the last one that was picked."""
+        visible, number = self._model.visible, self._model.visible[index.row()]
+        start = self._anchor if self._anchor in visible else self.current
+        if through and start >= 0:
+            first, last = sorted((visible.index(start), index.row()))
+            wanted = self.marked | set(visible[first : last + 1])
+        else:
+            wanted = self.marked ^ {number}
+        self._anchor = number
+        self.pickChanged.emit(sorted(wanted))

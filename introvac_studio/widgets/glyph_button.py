@@ -1,4 +1,4 @@
-"""Small buttons with a drawn sign: a padlock that keeps, and an arrow to a bar that goes until."""
+"""Small buttons with a drawn sign: a padlock, an arrow to a bar, and what a drag over points does."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy
 
 from introvac_studio import theme
+from introvac_studio.widgets.brush import Tool
 
 SIDE = 26
 
@@ -81,3 +82,39 @@ class UntilButton(GlyphButton):
         painter.drawLine(QPointF(-6, 0), QPointF(3, 0))
         painter.drawPolyline([QPointF(-0.5, -3.5), QPointF(3, 0), QPointF(-0.5, 3.5)])
         painter.drawLine(QPointF(6.5, -5.5), QPointF(6.5, 5.5))
+
+
+class ToolButton(GlyphButton):
+    """A hand's cross of arrows, a dashed rectangle, or a lasso: pressed while its tool is in hand."""
+
+    def __init__(self, tool: Tool, name: str, tip: str) -> None:
+        super().__init__(name, tip)
+        self.tool = tool
+        self.setCheckable(True)
+
+    def draw(self, painter: QPainter, colour: QColor) -> None:
+        pen = QPen(colour, 1.5, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        if self.tool is Tool.MOVE:
+            painter.setPen(pen)
+            for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+                tip = QPointF(7 * x, 7 * y)
+                painter.drawLine(QPointF(0, 0), tip)
+                for side in (1, -1):
+                    barb = QPointF(2.5 * (side * y - x), 2.5 * (side * x - y))
+                    painter.drawLine(tip, tip + barb)
+            return
+        pen.setDashPattern([1.6, 1.6])
+        pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+        if self.tool is Tool.RECTANGLE:
+            painter.setPen(pen)
+            painter.drawRect(QRectF(-6.5, -5, 13, 10))
+            return
+        painter.setPen(pen)
+        painter.drawEllipse(QRectF(-7, -6.5, 14, 9))
+        pen.setStyle(Qt.PenStyle.SolidLine)
+        painter.setPen(pen)
+        tail = QPainterPath(QPointF(-3, 2.5))
+        tail.cubicTo(QPointF(-6, 3), QPointF(-5, 6.5), QPointF(-2, 5))
+        tail.cubicTo(QPointF(0, 4), QPointF(1, 6), QPointF(-1, 7.5))
+        painter.drawPath(tail)

@@ -1,4 +1,4 @@
-"""A scatter plot in equal units with a hyperplane's line, a start ring and a handle to drag.
+"""A scatter plot in equal units with a hyperplane's line, a start ring, a handle to drag and brushes.
 
 It knows points on a plane and nothing of codes; `panels.latent` gives the points their meaning.
 """
@@ -13,10 +13,20 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QFocusEvent, QFont, QFontMetricsF, QKeyEvent, QMouseEvent, QResizeEvent
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import (
+    QColor,
+    QFocusEvent,
+    QFont,
+    QFontMetricsF,
+    QKeyEvent,
+    QMouseEvent,
+    QPolygonF,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QGraphicsPolygonItem, QWidget
 
 from introvac_studio import theme
+from introvac_studio.widgets.brush import Mode, Stroke, Tool, inside, mode_of
 from trainer.latent import Line2, clip_line, nearest_point
 
 Floats = NDArray[np.float64]
@@ -25,6 +35,7 @@ Point = tuple[float, float]
 GRAB = 14.0  # pixels around the handle that take hold of it
 REACH = 9.0  # pixels around a point that count as on it
 STEP = 0.25  # of an arrow key, in units of the axes
+_FAINT = 45  # alpha of points beside a group
 _CLICK = 4  # pixels that a click may wander
 _ARROWS = {
     Qt.Key.Key_Left: (-STEP, 0.0),
@@ -53,6 +64,7 @@ class ScatterView(pg.PlotWidget):
         handleReleased: the drag is over; the handle stays.
         handleCancelled: Escape was pressed during a drag.
         handleNudged: an arrow key moves the handle by (dx, dy).
+        brushed: points (n,) inside a shape that was drawn with `tool`, and what they do to the group.
         viewChanged: the visible part of the plane is another one.
     """
 
@@ -62,6 +74,7 @@ class ScatterView(pg.PlotWidget):
     handleReleased = Signal()
     handleCancelled = Signal()
     handleNudged = Signal(float, float)
+    brushed = Signal(object, object)
     viewChanged = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -75,6 +88,10 @@ class ScatterView(pg.PlotWidget):
         self._grip: QPointF | None = None  # from the pointer to the handle, while it is dragged
         self._pressed: QPoint | None = None
         self._under = -1
+        self._tool = Tool.MOVE
+        self._stroke: Stroke | None = None
+        self._group: NDArray[np.intp] = np.zeros(0, np.intp)
+        self._pointed = -1
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(200, 200)
         self.setMenuEnabled(False)
@@ -98,8 +115,12 @@ class ScatterView(pg.PlotWidget):
         self.set_chain(None)
         self._ring = pg.ScatterPlotItem(size=13)
         self._knob = pg.ScatterPlotItem(size=15)
+        self._halo = pg.ScatterPlotItem(size=15, brush=None)
+        self._shape = QGraphicsPolygonItem()
+        self._shape.hide()
         chain = (self._chain, self._first, self._last)
-        layers = (self._plane, self._arrow, self._side, *chain, self._path, self._ring, self._knob)
+        marks = (self._path, self._halo, self._ring, self._knob, self._shape)
+        layers = (self._plane, self._arrow, self._side, *chain, *marks)
         for layer, part in enumerate(layers, start=10):
             part.setZValue(layer)
             item.addItem(part, ignoreBounds=True)
@@ -109,18 +130,69 @@ class ScatterView(pg.PlotWidget):
 
     def set_points(self, points: Floats, groups: Sequence[Group]) -> None:
         """Points (N, 2), drawn group by group."""
+        self._points, self._groups = points, groups
+        self._under = -1
+        self._draw_points()
+        self.set_pointed(self._pointed)
+
+    def set_group(self, indices: NDArray[np.intp]) -> None:
+        """Bring these points out and let the others fade; none leaves all as they are."""
+        self._group = indices
+        self._draw_points()
+
+    def _draw_points(self) -> None:
         item = self.getPlotItem()
         for dots in self._dots:
             item.removeItem(dots)
-        self._points, self._groups, self._dots = points, groups, []
-        for layer, group in enumerate(groups):
-            colour = QColor(group.colour)
-            colour.setAlpha(group.alpha)
-            dots = pg.ScatterPlotItem(pos=points[group.indices], size=5, pen=None, brush=colour)
-            dots.setZValue(layer)
-            item.addItem(dots, ignoreBounds=True)
-            self._dots.append(dots)
-        self._under = -1
+        self._dots = []
+        inside = np.zeros(len(self._points), dtype=bool)
+        inside[self._group[self._group < len(inside)]] = True
+        chosen = bool(inside.any())
+        for layer, group in enumerate(self._groups):
+            lit = inside[group.indices]
+            if chosen:
+                self._add_dots(group.indices[~lit], group.colour, _FAINT, layer)
+                self._add_dots(group.indices[lit], group.colour, 255, len(self._groups) + layer, True)
+            else:
+                self._add_dots(group.indices, group.colour, group.alpha, layer)
+
+    def _add_dots(
+        self, rows: NDArray[np.intp], colour: str, alpha: int, layer: int, lit: bool = False
+    ) -> None:
+        brush = QColor(colour)
+        brush.setAlpha(alpha)
+        pen = pg.mkPen(theme.current().text, width=1) if lit else None
+        dots = pg.ScatterPlotItem(pos=self._points[rows], size=7 if lit else 5, pen=pen, brush=brush)
+        dots.setZValue(layer)
+        self.getPlotItem().addItem(dots, ignoreBounds=True)
+        self._dots.append(dots)
+
+    @property
+    def pointed(self) -> int:
+        """The point with a halo, -1 for none."""
+        return self._pointed
+
+    def set_pointed(self, index: int) -> None:
+        """Put a halo around a point that is pointed at, here or elsewhere; -1 takes it away."""
+        self._pointed = index
+        shown = 0 <= index < len(self._points)
+        self._halo.setVisible(shown)
+        if shown:
+            self._halo.setData(pos=self._points[index : index + 1])
+
+    @property
+    def tool(self) -> Tool:
+        """What a drag beside the handle does; with a brush in hand, on the handle too."""
+        return self._tool
+
+    def set_tool(self, tool: Tool) -> None:
+        """Take another tool; a stroke under way is given up."""
+        self._drop_stroke()
+        self._tool = tool
+        if tool is Tool.MOVE:
+            self.viewport().unsetCursor()
+        else:
+            self.viewport().setCursor(Qt.CursorShape.CrossCursor)
 
     def set_titles(self, x: Sequence[str], y: Sequence[str]) -> None:
         """What the axes are, each in several lengths: the longest that fits is drawn."""
@@ -281,6 +353,12 @@ class ScatterView(pg.PlotWidget):
         for end, brush in ((self._first, p.panel), (self._last, p.warn)):
             end.setPen(pg.mkPen(p.warn, width=2))
             end.setBrush(pg.mkBrush(brush))
+        self._halo.setPen(pg.mkPen(p.text, width=2))
+        stroke = QColor(p.accent)
+        self._shape.setPen(pg.mkPen(stroke, width=1.5, style=Qt.PenStyle.DashLine))
+        stroke.setAlpha(36)
+        self._shape.setBrush(stroke)
+        self._draw_points()
         self._ring.setPen(pg.mkPen(p.text, width=2))
         self._ring.setBrush(pg.mkBrush(p.panel))
         self._knob.setPen(pg.mkPen(p.text, width=2))
@@ -317,6 +395,11 @@ class ScatterView(pg.PlotWidget):
         self.setFocus(Qt.FocusReason.MouseFocusReason)
         if event.button() == Qt.MouseButton.LeftButton:
             self._pressed = event.position().toPoint()
+            if self._tool is not Tool.MOVE:
+                at = self.plane_point(event.position())
+                self._stroke = Stroke(self._tool, at, mode_of(event.modifiers()))
+                event.accept()
+                return
             if self._handle is not None:
                 away = QPointF(self.position(self._handle)) - event.position()
                 if math.hypot(away.x(), away.y()) <= GRAB:
@@ -332,6 +415,14 @@ class ScatterView(pg.PlotWidget):
             self.handleMoved.emit(*self.plane_point(event.position() + self._grip))
             event.accept()
             return
+        if self._stroke is not None:
+            self._hover(-1, event)
+            unit = self.getPlotItem().vb.viewPixelSize()
+            self._stroke.extend(self.plane_point(event.position()), unit)
+            self._shape.setPolygon(QPolygonF([QPointF(x, y) for x, y in self._stroke.corners]))
+            self._shape.show()
+            event.accept()
+            return
         super().mouseMoveEvent(event)
         if not event.buttons():
             self._hover(self.point_at(event.position()), event)
@@ -344,11 +435,30 @@ class ScatterView(pg.PlotWidget):
             self.handleReleased.emit()
             event.accept()
             return
-        super().mouseReleaseEvent(event)
-        if left and pressed is not None:
-            moved = event.position().toPoint() - pressed
-            if moved.manhattanLength() <= _CLICK and (index := self.point_at(event.position())) >= 0:
-                self.clicked.emit(index)
+        stroke = self._stroke
+        if left and stroke is not None:
+            self._drop_stroke()
+            event.accept()
+        else:
+            super().mouseReleaseEvent(event)
+        if not left or pressed is None:
+            return
+        if (event.position().toPoint() - pressed).manhattanLength() <= _CLICK:
+            self._click(self.point_at(event.position()), stroke)
+        elif stroke is not None:
+            found = np.flatnonzero(inside(self._points, stroke.corners))
+            self.brushed.emit(found, stroke.mode)
+
+    def _click(self, index: int, stroke: Stroke | None) -> None:
+        """A point opens its face; with a brush and a key it joins the group or leaves it."""
+        if index >= 0 and (stroke is None or stroke.mode is Mode.REPLACE):
+            self.clicked.emit(index)
+        elif index >= 0 and stroke is not None:
+            self.brushed.emit(np.array([index]), stroke.mode)
+
+    def _drop_stroke(self) -> None:
+        self._stroke = None
+        self._shape.hide()
 
     def leaveEvent(self, event: QEvent) -> None:
         self._under = -1
@@ -356,6 +466,7 @@ class ScatterView(pg.PlotWidget):
         super().leaveEvent(event)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
+        self._drop_stroke()
         if self._grip is not None:
             self.drop_handle()
             self.handleReleased.emit()
@@ -368,6 +479,9 @@ class ScatterView(pg.PlotWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:
+            if self._stroke is not None:
+                self._drop_stroke()
+                return
             if self._grip is None:
                 event.ignore()  # the panel may have a use for it
                 return

@@ -58,9 +58,11 @@ class InferenceThread(QThread):
 
     CHANNELS = ("frame", "reconstruction", "strip", "seen", "path")
 
+    SLOW = ("glance", "judge", "sheet", "")  # the last one encodes a whole set
+
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._mail = Mailbox(self.CHANNELS)
+        self._mail = Mailbox(self.CHANNELS, self.SLOW)
         self._codec: Codec | None = None
         self._stamp = 0  # of the codec that is open, in the worker's thread
         self._asked = 0  # of the newest opening asked for, in the window's thread
@@ -122,6 +124,14 @@ class InferenceThread(QThread):
     def encode_faces(self, stamp: int, faces: FaceSet) -> None:
         """mu of a whole set, in pieces, when nothing else waits: `progressed`, then `codesReady`."""
         self._mail.put_slow(self._encode_faces(stamp, faces))
+
+    def at_leisure(self, name: str, stamp: int, work: Callable[[Codec], Iterator[None]]) -> None:
+        """Let `work` use the open model in pieces while nothing else waits, or until a newer one comes.
+
+        Args:
+            name: one of `SLOW`.
+        """
+        self._mail.put_slow(self._at_leisure(stamp, work), name)
 
     def render(self, stamp: int, make: Callable[[Decode], Any]) -> None:
         """Let `make` decode what an export needs; its result goes out by `rendered`."""
@@ -213,7 +223,7 @@ class InferenceThread(QThread):
             while (act := self._mail.take_urgent("frame")) is not None:  # the next drag does not wait for it
                 self._do(act)
             images.append(codec.decode(z[None])[0])
-        self.stripReady.emit(Strip(stamp, serial, np.stack(images)))
+        self.stripReady.emit(Strip(stamp, serial, np.stack(images), codes))
 
     def _path(self, stamp: int, codes: Code, serial: int) -> None:
         self.pathReady.emit(Strip(stamp, serial, self._need(stamp).decode(codes)))
@@ -264,6 +274,9 @@ class InferenceThread(QThread):
 
         mu = np.concatenate(parts) if parts else np.zeros((0, self._need(stamp).dim), np.float32)
         self.codesReady.emit(Codes(stamp, faces, mu))
+
+    def _at_leisure(self, stamp: int, work: Callable[[Codec], Iterator[None]]) -> Iterator[None]:
+        yield from work(self._need(stamp))
 
     def _until(self, request: UntilRequest) -> None:
         codec = self._need(request.stamp)

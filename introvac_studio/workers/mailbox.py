@@ -1,29 +1,32 @@
-"""Requests to a worker thread: urgent ones where only the newest counts, jobs in order, and one slow task."""
+"""Requests to a worker thread: urgent ones where only the newest counts, jobs in order, and slow tasks."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 
 Act = Callable[[], None]
 
 
 class Mailbox:
-    """Thread-safe. What waits is served in this order: channels, most urgent first; jobs; the slow task.
+    """Thread-safe. What waits is served in this order: channels, most urgent first; jobs; slow tasks.
 
-    A channel holds at most one request: a newer one takes the place of the one that waits. The slow task
-    is an iterator that is advanced by one piece whenever nothing else waits.
+    A channel holds at most one request: a newer one takes the place of the one that waits. A slow task
+    is an iterator that is advanced by one piece whenever nothing else waits; a newer one of its name
+    takes its place, even when it was under way.
 
     Args:
         channels: names, most urgent first.
+        slow: names of slow tasks, most urgent first.
     """
 
-    def __init__(self, channels: tuple[str, ...]) -> None:
+    def __init__(self, channels: tuple[str, ...], slow: tuple[str, ...] = ("",)) -> None:
         self._ready = threading.Condition()
         self._latest: dict[str, Act | None] = dict.fromkeys(channels)
         self._jobs: deque[Act] = deque()
-        self._slow: Iterator[None] | None = None
+        self._slow: dict[str, Iterator[None] | None] = dict.fromkeys(slow)
         self._closed = False
 
     def put_latest(self, channel: str, request: Act) -> None:
@@ -36,10 +39,10 @@ class Mailbox:
             self._jobs.append(job)
             self._ready.notify()
 
-    def put_slow(self, task: Iterator[None]) -> None:
-        """Take up a slow task; one that was under way is given up."""
+    def put_slow(self, task: Iterator[None], name: str = "") -> None:
+        """Take up a slow task; one of the same name that was under way is given up."""
         with self._ready:
-            self._slow = task
+            self._slow[name] = task
             self._ready.notify()
 
     def forget(self) -> None:
@@ -47,7 +50,7 @@ class Mailbox:
         with self._ready:
             self._latest = dict.fromkeys(self._latest)
             self._jobs.clear()
-            self._slow = None
+            self._slow = dict.fromkeys(self._slow)
 
     def close(self) -> None:
         with self._ready:
@@ -68,8 +71,9 @@ class Mailbox:
                         return request
                 if self._jobs:
                     return self._jobs.popleft()
-                if self._slow is not None:
-                    return self._advance
+                for name, task in self._slow.items():
+                    if task is not None:
+                        return partial(self._advance, name, task)
                 self._ready.wait()
             return None
 
@@ -82,17 +86,15 @@ class Mailbox:
                     return request
             return None
 
-    def _advance(self) -> None:
-        """One piece of the slow task; a failure gives it up."""
-        task, over = self._slow, True
-        if task is None:
-            return
+    def _advance(self, name: str, task: Iterator[None]) -> None:
+        """One piece of a slow task; a failure gives it up."""
+        over = True
         try:
             over = next(task, _END) is _END
         finally:
             with self._ready:
-                if over and self._slow is task:
-                    self._slow = None
+                if over and self._slow[name] is task:
+                    self._slow[name] = None
 
 
 _END = object()
