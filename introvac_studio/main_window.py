@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 from functools import partial
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -54,7 +54,8 @@ _ROOMY = 1200  # width from which the program's name stands in the top row
 class Dock:
     """One panel of a workspace.
 
-    `beside` and `below` name the dock that this one is split from, `over` the one it is tabbed with.
+    `beside` and `below` name the dock that this one is split from, `over` the one it is tabbed with, and
+    `narrow` the one that it is tabbed with where the window has no room for it beside the others.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Dock:
     beside: str = ""
     below: str = ""
     over: str = ""
+    narrow: str = ""
 
 
 class Workspace(QMainWindow):
@@ -79,6 +81,9 @@ class Workspace(QMainWindow):
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self._specs = docks
         self.arranged = False  # whether the docks have sizes of their own, remembered or given
+        self.own = False  # whether the user moved docks
+        self._room = 0  # width that all docks of the default layout need
+        self._squeezed = self._arranging = False
         self.docks: dict[str, QDockWidget] = {}
         for spec in docks:
             dock = QDockWidget(tr(spec.title))
@@ -89,17 +94,22 @@ class Workspace(QMainWindow):
             dock.visibilityChanged.connect(self._trim_titles)
             dock.topLevelChanged.connect(self._trim_titles)
             dock.dockLocationChanged.connect(self._trim_titles)
+            dock.dockLocationChanged.connect(self._on_moved)
+            dock.topLevelChanged.connect(self._on_moved)
             self.docks[spec.name] = dock
         self.arrange()
 
     def arrange(self) -> None:
         """The default layout."""
+        self._arranging = True
         for dock in self.docks.values():
             self.removeDockWidget(dock)
-        for spec in sorted(self._specs, key=lambda s: bool(s.over)):  # what is split from a tab becomes a tab
+        over = {s.name: (s.narrow if self._squeezed else "") or s.over for s in self._specs}
+        # What is split from a tab becomes a tab: those come last.
+        for spec in sorted(self._specs, key=lambda s: bool(over[s.name])):
             dock = self.docks[spec.name]
-            if spec.over:
-                self.tabifyDockWidget(self.docks[spec.over], dock)
+            if over[spec.name]:
+                self.tabifyDockWidget(self.docks[over[spec.name]], dock)
             elif spec.below:
                 self.splitDockWidget(self.docks[spec.below], dock, Qt.Orientation.Vertical)
             elif spec.beside:
@@ -108,10 +118,25 @@ class Workspace(QMainWindow):
                 self.addDockWidget(LEFT, dock)
             dock.setFloating(False)
             dock.show()
-        for spec in self._specs:
-            if spec.over:
-                self.docks[spec.over].raise_()
+        for name in reversed(list(over.values())):
+            if name:
+                self.docks[name].raise_()
         self.resize_docks()
+        self._arranging = self.own = False
+
+    @Slot()
+    def _on_moved(self) -> None:
+        if not self._arranging and self.isVisible():
+            self.own = True
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if not self._squeezed:
+            self._room = self.minimumSizeHint().width()
+        squeezed = any(s.narrow for s in self._specs) and self.width() < self._room
+        if squeezed != self._squeezed and not self.own:
+            self._squeezed = squeezed
+            QTimer.singleShot(0, self, self.arrange)
 
     @property
     def specs(self) -> tuple[Dock, ...]:
@@ -123,6 +148,22 @@ class Workspace(QMainWindow):
         """Where its layout is remembered; a layout of other docks is none of this one."""
         names = zlib.crc32(" ".join(self.docks).encode())
         return f"window/layout.{LAYOUT_VERSION}.{self.objectName()}.{names:08x}"
+
+    def remembered(self) -> QByteArray:
+        """The layout as bytes."""
+        return QByteArray(b"own" if self.own else b"") + self.saveState(LAYOUT_VERSION)
+
+    def take_up(self, layout: QByteArray) -> None:
+        """A layout of `remembered`; the default one where it cannot be read."""
+        own = layout.startsWith(QByteArray(b"own"))
+        self._arranging = True
+        self.arranged = self.restoreState(layout.mid(3) if own else layout, LAYOUT_VERSION)
+        self._arranging = False
+        if self.arranged:
+            self.own = own
+            self.bring_back()
+        else:
+            self.arrange()
 
     def bring_back(self) -> None:
         """Floating docks whose screen is gone come to the window."""
@@ -418,10 +459,7 @@ class MainWindow(QMainWindow):
         for workspace in self.workspaces.values():
             blob = self._settings.blob(workspace.layout_key)
             if not blob.isEmpty():
-                workspace.arranged = workspace.restoreState(blob, LAYOUT_VERSION)
-                if not workspace.arranged:
-                    workspace.arrange()
-                workspace.bring_back()
+                workspace.take_up(blob)
         last = self._settings.get("window/workspace", "")
         if last in self.workspaces:
             self.show_workspace(last)
@@ -429,7 +467,7 @@ class MainWindow(QMainWindow):
     def remember(self) -> None:
         self._settings.set_blob("window/geometry", self.saveGeometry())
         for workspace in self.workspaces.values():
-            self._settings.set_blob(workspace.layout_key, workspace.saveState(LAYOUT_VERSION))
+            self._settings.set_blob(workspace.layout_key, workspace.remembered())
         if self.workspaces:
             self._settings.set("window/workspace", self.workspace)
 
@@ -444,6 +482,7 @@ class MainWindow(QMainWindow):
         self._settings.forget("window/")
         for workspace in self.workspaces.values():
             workspace.arrange()
+            workspace.arranged = True
 
     def accept_close(self) -> None:
         """Let the window go."""

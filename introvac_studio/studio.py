@@ -131,7 +131,7 @@ class Studio(QObject):
                 Dock("faces", "Faces", self.faces, width=236),
                 Dock("history", "History", self.history, over="faces"),
                 Dock("editor", "Editor", self.editor, width=640, beside="faces"),
-                Dock("latent", "Latent space", self.latent, width=380, beside="editor"),
+                Dock("latent", "Latent space", self.latent, width=380, beside="editor", narrow="faces"),
                 *self.comparing.docks(),
             ),
         )

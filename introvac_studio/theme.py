@@ -129,9 +129,9 @@ def stylesheet(p: Palette) -> str:
     QMainWindow::separator:hover {{ background: {p.accent}; }}
     QDockWidget {{ font-weight: 600; color: {p.muted}; titlebar-close-icon: url("{close}");
         titlebar-normal-icon: url("{float_}"); }}
-    QDockWidget::close-button, QDockWidget::float-button {{ border: none; border-radius: 4px; padding: 3px;
-        icon-size: 12px; subcontrol-origin: margin; subcontrol-position: right center; width: 18px;
-        height: 18px; }}
+    QDockWidget::close-button, QDockWidget::float-button {{ border: none; border-radius: 4px; padding: 0;
+        icon-size: 20px; subcontrol-origin: margin; subcontrol-position: top right; top: 7px; width: 16px;
+        height: 16px; }}
     QDockWidget::close-button {{ right: 8px; }}
     QDockWidget::float-button {{ right: 30px; }}
     QDockWidget::close-button:hover, QDockWidget::float-button:hover {{ background: {p.border}; }}
@@ -179,6 +179,9 @@ def stylesheet(p: Palette) -> str:
     QPushButton#primary {{ background: {p.accent}; color: {p.accent_text}; border-color: {p.accent};
         font-weight: 600; }}
     QPushButton#primary:disabled {{ background: {p.raised}; color: {p.muted}; border-color: {p.border}; }}
+    QPushButton#link {{ background: transparent; border: none; padding: 0 2px; color: {p.accent};
+        min-height: 0; }}
+    QPushButton#link:hover, QPushButton#link:focus {{ text-decoration: underline; }}
     QPushButton#side {{ padding: 5px 4px; }}
     QPushButton#side:checked {{ border-color: {p.accent}; }}
     QPushButton#workspace {{ background: transparent; border: none; padding: 5px 14px; color: {p.muted};
@@ -196,6 +199,7 @@ def stylesheet(p: Palette) -> str:
         border-color: {p.accent}; image: url("{check}"); }}
     QCheckBox::indicator:focus, QCheckBox::indicator:hover {{ border-color: {p.accent}; }}
     QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {p.accent}; }}
+    QAbstractSpinBox {{ qproperty-alignment: "AlignRight | AlignVCenter"; }}
     QComboBox::drop-down {{ border: none; width: 22px; }}
     QComboBox::down-arrow {{ image: url("{down}"); width: 12px; height: 12px; }}
     QSpinBox::up-button, QDoubleSpinBox::up-button {{ subcontrol-origin: border; border: none; width: 18px;

@@ -1,0 +1,175 @@
+"""Docks: moved, closed, floated, remembered and reset."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import QByteArray, QPoint, QSize, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QLabel, QMainWindow, QWidget
+from pytestqt.qtbot import QtBot
+
+from introvac_studio.main_window import LEFT, Dock, MainWindow, Workspace
+from introvac_studio.settings import Settings
+
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+AREAS = Qt.DockWidgetArea
+
+
+def panel(width: int) -> QWidget:
+    label = QLabel("panel")
+    label.setMinimumWidth(width)
+    return label
+
+
+def make(qtbot: QtBot, settings: Settings, width: int = 1280) -> MainWindow:
+    window = MainWindow(settings)
+    qtbot.addWidget(window, before_close_func=lambda w: setattr(w, "_may_close", True))
+    window.add_workspace(
+        "edit",
+        "Edit",
+        (
+            Dock("faces", "Faces", panel(240), width=240),
+            Dock("history", "History", panel(100), over="faces"),
+            Dock("editor", "Editor", panel(560), width=640, beside="faces"),
+            Dock("latent", "Latent space", panel(340), width=360, beside="editor", narrow="faces"),
+        ),
+    )
+    window.add_workspace(
+        "train", "Train", (Dock("run", "Run", panel(200)), Dock("log", "Log", panel(200), over="run"))
+    )
+    window.add_commands(window.commands())
+    window.resize(width, 800)
+    window.restore()
+    with qtbot.waitExposed(window):
+        window.show()
+    return window
+
+
+@pytest.fixture
+def window(qtbot: QtBot, settings: Settings) -> MainWindow:
+    return make(qtbot, settings)
+
+
+def places(workspace: Workspace) -> dict[str, tuple[object, ...]]:
+    """Where each dock is, what it is tabbed with, and about how wide."""
+    found = {}
+    for name, dock in workspace.docks.items():
+        front = dock.isVisible() and not dock.visibleRegion().isEmpty()
+        tabs = frozenset(d.objectName() for d in workspace.tabifiedDockWidgets(dock))
+        x = dock.mapTo(workspace, QPoint()).x()
+        found[name] = (
+            *(dock.isHidden(), dock.isFloating(), workspace.dockWidgetArea(dock), tabs, front),
+            (x, dock.width()) if front else None,
+        )
+    return found
+
+
+def scramble(workspace: Workspace) -> None:
+    docks = workspace.docks
+    docks["editor"].setFloating(True)
+    docks["faces"].close()
+    workspace.addDockWidget(AREAS.RightDockWidgetArea, docks["latent"])
+    workspace.tabifyDockWidget(docks["latent"], docks["history"])
+
+
+def test_that_reset_layout_undoes_any_scramble(window: MainWindow, qtbot: QtBot) -> None:
+    workspace = window.workspaces["edit"]
+    qtbot.waitUntil(lambda: workspace.arranged and abs(workspace.docks["editor"].width() - 640) < 16)
+    before = places(workspace)
+    scramble(workspace)
+    assert places(workspace) != before and workspace.own
+    window.actions_["Reset layout"].trigger()
+    qtbot.waitUntil(lambda: places(workspace) == before)
+    assert not workspace.own
+
+
+def test_that_layout_workspace_and_tab_are_remembered(
+    window: MainWindow, qtbot: QtBot, settings: Settings
+) -> None:
+    scramble(window.workspaces["edit"])
+    window.show_workspace("train")
+    window.raise_dock("train", "log")
+    window.remember()
+    again = make(qtbot, settings)
+    docks = again.workspaces["edit"].docks
+    assert again.workspace == "train" and again.workspaces["edit"].own
+    log = again.workspaces["train"].docks["log"]
+    qtbot.waitUntil(lambda: not log.visibleRegion().isEmpty())
+    assert docks["editor"].isFloating() and docks["faces"].isHidden()
+    assert again.workspaces["edit"].dockWidgetArea(docks["latent"]) == AREAS.RightDockWidgetArea
+
+
+def test_that_a_layout_of_other_docks_or_rubbish_is_the_default(
+    window: MainWindow, qtbot: QtBot, settings: Settings
+) -> None:
+    workspace = window.workspaces["edit"]
+    scramble(workspace)
+    workspace.take_up(QByteArray(b"rubbish"))
+    assert not workspace.docks["faces"].isHidden() and not workspace.docks["editor"].isFloating()
+    more = Workspace("edit", (*workspace.specs, Dock("new", "New", QLabel("new"))))
+    qtbot.addWidget(more)
+    assert more.layout_key != workspace.layout_key
+
+
+def test_that_docks_close_and_open_from_the_menu(window: MainWindow) -> None:
+    docks = window.workspaces["edit"].docks
+    action = window.actions_["Edit: Editor"]
+    action.trigger()
+    assert docks["editor"].isHidden() and not window.dock_open("edit", "editor")
+    action.trigger()
+    assert not docks["editor"].isHidden()
+    window.actions_["Edit: History"].trigger()
+    assert not docks["history"].visibleRegion().isEmpty(), "what is behind a tab comes to the front"
+    window.show_workspace("train")
+    action.trigger()
+    assert window.workspace == "edit" and not docks["editor"].isHidden(), "first it is gone to, not closed"
+
+
+def test_that_a_floating_dock_comes_back_when_its_screen_is_gone(window: MainWindow) -> None:
+    workspace = window.workspaces["edit"]
+    dock = workspace.docks["editor"]
+    dock.setFloating(True)
+    dock.move(30_000, 20_000)
+    QGuiApplication.instance().screenRemoved.emit(QGuiApplication.primaryScreen())
+    assert QGuiApplication.primaryScreen().availableGeometry().intersects(dock.frameGeometry())
+    there = dock.pos()
+    workspace.bring_back()
+    assert dock.pos() == there, "one that can be seen stays"
+
+
+def test_that_a_narrow_window_puts_docks_behind_tabs_and_a_wide_one_beside(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    workspace = window.workspaces["edit"]
+    latent, faces = workspace.docks["latent"], workspace.docks["faces"]
+    assert not workspace.tabifiedDockWidgets(latent)
+    window.resize(1024, 640)
+    qtbot.waitUntil(lambda: faces in workspace.tabifiedDockWidgets(latent))
+    qtbot.waitUntil(lambda: workspace.minimumSizeHint().width() <= workspace.width())
+    window.resize(1280, 800)
+    qtbot.waitUntil(lambda: not workspace.tabifiedDockWidgets(latent))
+
+
+def test_that_a_layout_of_ones_own_is_left_alone(window: MainWindow, qtbot: QtBot) -> None:
+    workspace = window.workspaces["edit"]
+    workspace.addDockWidget(AREAS.BottomDockWidgetArea, workspace.docks["latent"])
+    window.resize(1024, 640)
+    qtbot.waitUntil(lambda: window.size() == QSize(1024, 640))
+    assert workspace.dockWidgetArea(workspace.docks["latent"]) == AREAS.BottomDockWidgetArea
+
+
+def test_that_an_empty_page_says_what_to_do(window: MainWindow) -> None:
+    workspace = window.workspaces["edit"]
+    full = workspace.grab().toImage()
+    for dock in workspace.docks.values():
+        dock.close()
+    empty = workspace.grab().toImage()
+    middle = empty.copy(empty.width() // 4, empty.height() // 2 - 12, empty.width() // 2, 24)
+    assert empty != full and len({middle.pixel(x, y) for x in range(middle.width()) for y in range(24)}) > 3
+
+
+def test_that_a_new_window_is_left_to_the_left(qtbot: QtBot) -> None:
+    workspace = Workspace("alone", (Dock("one", "One", QLabel("1")),))
+    qtbot.addWidget(workspace)
+    assert isinstance(workspace, QMainWindow) and workspace.dockWidgetArea(workspace.docks["one"]) == LEFT
