@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from introvac_studio.state import Code, Edit, Face, FaceSet, Image, Refinement
+from trainer.align import Box, Target
 from trainer.latent import Hyperplanes
+from trainer.photos import Photo
 from trainer.until import Ray, Reach
 
 if TYPE_CHECKING:
@@ -223,6 +225,52 @@ class Opened:
 
     stamp: int
     face: Face
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoRead:
+    """A photo of the user's, and how its face was cropped.
+
+    Attributes:
+        stamp: of the model.
+        photo: with all its pixels, or those that were worth reading.
+        view: (H, W, 3), small enough for a screen.
+        crop: how the model's training data was cropped.
+        target: where the model expects the eyes.
+        box: that was cut; None for the middle.
+        boxes: of the faces that were found, the largest first.
+        searched: whether faces were looked for.
+        asked: whether it was read for its crop to be changed.
+    """
+
+    stamp: int
+    photo: Photo
+    view: Image
+    crop: str
+    target: Target
+    box: Box | None
+    boxes: tuple[Box, ...]
+    searched: bool
+    asked: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Cropped:
+    """What a model sees of a photo, (S, S, 3), and what it makes of it."""
+
+    stamp: int
+    serial: int
+    image: Image
+    reconstruction: Image
+
+
+@dataclass(frozen=True, eq=False)
+class FacesFound:
+    """Boxes of the faces in a photo, or `trouble`: why none were looked for."""
+
+    photo: Photo
+    boxes: tuple[Box, ...]
+    trouble: str = ""
 
 
 @dataclass(frozen=True, eq=False)

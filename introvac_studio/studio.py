@@ -36,6 +36,7 @@ from introvac_studio.panels.generate import GeneratePanel
 from introvac_studio.panels.history import HistoryPanel
 from introvac_studio.panels.latent import LatentPanel
 from introvac_studio.path_dialog import PathDialog
+from introvac_studio.photos import Photos
 from introvac_studio.runs import Runs
 from introvac_studio.settings import Settings
 from introvac_studio.state import Edit, Face, FaceSet, ModelInfo, StudioState
@@ -103,6 +104,9 @@ class Studio(QObject):
         self.runs = Runs(self.settings, self)
         self.evaluations = Evaluations(self.state, self.settings, device, self)
         self.directions = Directions(self.state, self.settings, self.window, self)
+        self.photos = Photos(
+            self.state, self.settings, self.inference, self.editor, self.faces, self.window, self
+        )
         self.comparing = Comparing(self.state, self.settings, device, self)
         self.linking = Linking(
             self.state, self.inference, self.editor, self.faces, self.latent, self.runs.data, self
@@ -155,7 +159,7 @@ class Studio(QObject):
             *self.guide.file_commands(),
             Command("&File", "Open photo…", "Ctrl+Shift+O", self.faces.choose_photo),
             Command("&File", "Open edit from a picture…", "Ctrl+Shift+E", self.choose_edit),
-            Command("&File", "Paste photo", "Ctrl+V", self.editor.paste),
+            *self.photos.file_commands(),
             Command("&File", "", "", lambda: None),
             Command("&File", "Save face…", "Ctrl+S", self.save_face),
             Command("&File", "Export grid…", "Ctrl+E", self.export_grid),
@@ -172,6 +176,7 @@ class Studio(QObject):
             Command("&Edit", "Towards what is wanted…", "Ctrl+T", self.editor.ask_wants),
             Command("&Edit", "How independent?", "Ctrl+I", self.editor.independence.click),
             Command("&Edit", "Path between two faces…", "Ctrl+P", self.show_path),
+            *self.photos.edit_commands(),
             *self.guide.edit_commands(),
             *self.linking.commands(),
             *self.directions.commands(),
@@ -201,7 +206,8 @@ class Studio(QObject):
         self.faces_thread.progressed.connect(self._on_progress)
         self.faces_thread.failed.connect(self._on_faces_failed)
         editor.stripRequested.connect(self._request_strip)
-        editor.photoOffered.connect(self.open_photo)
+        self.photos.complained.connect(self.complain)
+        self.photos.told.connect(self._on_told)
         editor.saveRequested.connect(self.save_face)
         editor.exportRequested.connect(self.export_grid)
         editor.untilRequested.connect(inference.until)
@@ -215,7 +221,6 @@ class Studio(QObject):
         self.directions.complained.connect(self.complain)
         self.directions.told.connect(self._on_told)
         self.faces.faceActivated.connect(self.open_row)
-        self.faces.photoOffered.connect(self.open_photo)
         self.faces.priorRequested.connect(self.draw_face)
         self.faces.dataRequested.connect(self.open_faces)
         self.latent.faceActivated.connect(self.open_row)
@@ -314,6 +319,7 @@ class Studio(QObject):
         self.refining.close()
         self.diagnostics.close()
         self.directions.close()
+        self.photos.close()
         self.comparing.close()
         self.faces_thread.close()
         self.inference.close()
@@ -601,16 +607,6 @@ class Studio(QObject):
         """Edit a prepared picture (S, S, 3)."""
         if self.state.model is not None:
             self.inference.open_row(self.state.model.stamp, image, name, recipe)
-
-    @Slot(object)
-    def open_photo(self, source: Path | bytes) -> None:
-        """Edit a picture of the user's."""
-        if self.state.model is None:
-            self.complain("A photo needs a model to edit it; open one with File > Open model.")
-            return
-        name = source.name if isinstance(source, Path) else "pasted picture"
-        self.inference.open_photo(self.state.model.stamp, source, name)
-        self.window.show_workspace("edit")
 
     @Slot()
     def draw_face(self) -> None:

@@ -58,6 +58,16 @@ def open_photo(source: Path | bytes, name: str = "") -> Photo:
     return Photo(upright_rgb(open_image(source)), name or (file.name if file else PASTED), file)
 
 
+def preview(photo: Photo, side: int) -> np.ndarray:
+    """The photo (H, W, 3) with no side longer than `side` pixels."""
+    small = photo.image
+    if max(small.size) > side:
+        factor = side / max(small.size)
+        width, height = (max(1, round(n * factor)) for n in small.size)
+        small = small.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return np.asarray(small)
+
+
 def own_crop(crop: str) -> str:
     """How a model with this setting crops a photo; one that takes pictures as they are wants a square."""
     return "square" if crop == "none" else crop

@@ -2,8 +2,7 @@
 
 Wiring: `show_frame`, `show_reconstruction`, `show_seen` and `show_strip` take the worker's answers;
 `stripRequested(codes (n, d), serial)` asks for the filmstrip, `judgeRequested(stamp, codes, images)` for what
-its pictures are encoded to, which goes to `show_judged`; `photoOffered` carries a Path or the
-bytes of a picture that was dropped; `saveRequested` and `exportRequested` ask for files;
+its pictures are encoded to, which goes to `show_judged`; `saveRequested` and `exportRequested` ask for files;
 `removeRequested` carries the name of an added direction that is to go;
 `untilRequested` carries an `UntilRequest` whose answer goes to `take_found`; `refineRequested` asks for a
 code nearer to the original; `refused(text)` says why something cannot be, `told(text)` what came of it.
@@ -16,9 +15,8 @@ from functools import partial
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
-    QApplication,
     QComboBox,
     QHBoxLayout,
     QLabel,
@@ -35,7 +33,6 @@ from introvac_studio.widgets.cosine_view import CosinePopover
 from introvac_studio.widgets.direction_slider import STEP, DirectionSlider
 from introvac_studio.widgets.filmstrip import Filmstrip, crossings
 from introvac_studio.widgets.image_view import ImageView
-from introvac_studio.widgets.pictures import mime_photos
 from introvac_studio.widgets.shrinking_area import ShrinkingArea
 from introvac_studio.widgets.texts import Line
 from introvac_studio.widgets.until_popover import UntilPopover
@@ -65,7 +62,6 @@ class EditorPanel(QWidget):
 
     stripRequested = Signal(object, int)
     judgeRequested = Signal(int, object, object)
-    photoOffered = Signal(object)
     saveRequested = Signal()
     exportRequested = Signal()
     removeRequested = Signal(str)
@@ -76,7 +72,6 @@ class EditorPanel(QWidget):
 
     def __init__(self, state: StudioState) -> None:
         super().__init__()
-        self.setAcceptDrops(True)
         self._state = state
         self._rows: dict[str, DirectionSlider] = {}
         self._start = Edit()
@@ -110,6 +105,8 @@ class EditorPanel(QWidget):
             draggable=True,
             minimum=192,
         )
+        self.crop = QPushButton()  # what it says and does comes with the photos
+        self.crop.setObjectName("link")
         side = QVBoxLayout()
         side.setSpacing(4)
         for view, text in ((self.original, "original"), (self.reconstruction, "reconstruction")):
@@ -119,7 +116,11 @@ class EditorPanel(QWidget):
             label = QLabel(text)
             label.setObjectName("muted")
             side.addWidget(view)
-            side.addWidget(label)
+            row = QHBoxLayout()
+            row.addWidget(label, 1)
+            if view is self.original:
+                row.addWidget(self.crop)
+            side.addLayout(row)
             side.addSpacing(4)
         self.refine = QPushButton("Refine")
         self.refine.setCheckable(True)
@@ -176,14 +177,14 @@ class EditorPanel(QWidget):
         row.setSpacing(theme.GRID)
         self.undo, self.redo, self.reset = QPushButton("Undo"), QPushButton("Redo"), QPushButton("Reset")
         self.compare = QPushButton("Hold to compare")
-        self.save, self.export = QPushButton("Save face…"), QPushButton("Export grid…")
+        self.save, self.export = QPushButton("Save face…"), QPushButton("Export…")
         self.export.setObjectName("primary")
         self.undo.setToolTip("Undo the last edit (Ctrl+Z)")
         self.redo.setToolTip("Redo (Ctrl+Shift+Z)")
         self.reset.setToolTip("Back to the face as it was (Ctrl+R)")
         self.compare.setToolTip("Shows the reconstruction while you hold it; Space does the same")
         self.save.setToolTip("Save the edited face as a picture (Ctrl+S)")
-        self.export.setToolTip("Triplets or a strip over delta as one picture (Ctrl+E)")
+        self.export.setToolTip("Grids, strips, animations, codes, ONNX … with a preview (Ctrl+E)")
         for button in (self.undo, self.redo, self.reset, self.compare):
             row.addWidget(button)
         row.addStretch(1)
@@ -300,6 +301,7 @@ class EditorPanel(QWidget):
         for button in (self.reset, self.compare, self.save, self.export):
             button.setEnabled(face is not None)
         self.independence.setEnabled(len(self._rows) > 1)
+        self.crop.setVisible(face is not None and face.recipe.get("face") == "photo")
         self._show_refinement()
         self.undo.setEnabled(self._state.undo_stack.canUndo())
         self.redo.setEnabled(self._state.undo_stack.canRedo())
@@ -674,21 +676,3 @@ class EditorPanel(QWidget):
             self._compare_off()
         else:
             super().keyReleaseEvent(event)
-
-    # -- photos -------------------------------------------------------------------------------
-
-    @Slot()
-    def paste(self) -> None:
-        """Offer the clipboard's picture or file."""
-        for photo in mime_photos(QApplication.clipboard().mimeData()):
-            self.photoOffered.emit(photo)
-            return
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if mime_photos(event.mimeData()):
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        for photo in mime_photos(event.mimeData())[:1]:
-            event.acceptProposedAction()
-            self.photoOffered.emit(photo)

@@ -30,11 +30,11 @@ from introvac_studio.language import mark, tr
 from introvac_studio.state import StudioState
 from introvac_studio.widgets.gallery import Gallery
 from introvac_studio.widgets.group_card import GroupCard, Share
-from trainer.data.transforms import SUFFIXES
+from trainer.photos import PHOTO_SUFFIXES
 
 EMPTY = mark("No faces yet.\nOpen a photo, or choose a data set below.")
 PREPARING = mark("Preparing faces…")
-PHOTO_FILTER = "Pictures ({})".format(" ".join(f"*{s} *{s.upper()}" for s in sorted(SUFFIXES)))
+PHOTO_FILTER = "Pictures ({})".format(" ".join(f"*{s} *{s.upper()}" for s in sorted(PHOTO_SUFFIXES)))
 SHARES = 6  # attributes of a group that are shown
 PICK = "pick"
 

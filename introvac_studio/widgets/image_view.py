@@ -6,12 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from introvac_studio import theme
 from introvac_studio.widgets.pictures import to_qimage, whole_scale
 
 RADIUS = 6
+GRIP = 26
+_FRAME = ((-1, -6), (-6, -6), (-6, 6), (6, 6), (6, 2))
 
 
 class ImageView(QWidget):
@@ -22,12 +24,14 @@ class ImageView(QWidget):
         dragged: (dx, dy) since the press, in widths of the picture; dy points up.
         dragFinished: the button was released.
         dragCancelled: Escape ended the drag.
+        taken: the picture is being dragged to another place or program; see `takeable`.
     """
 
     dragStarted = Signal()
     dragged = Signal(float, float)
     dragFinished = Signal()
     dragCancelled = Signal()
+    taken = Signal()
 
     def __init__(self, name: str, empty: str = "", draggable: bool = False, minimum: int = 64) -> None:
         super().__init__()
@@ -37,6 +41,8 @@ class ImageView(QWidget):
         self._press: QPointF | None = None
         self._at: QPointF | None = None
         self._smooth = True
+        self._takeable = False
+        self._take: QPointF | None = None  # where a drag out of the window began
         self.setMinimumSize(minimum, minimum)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         if draggable:
@@ -59,6 +65,22 @@ class ImageView(QWidget):
         if self._draggable:
             self.setCursor(Qt.CursorShape.ArrowCursor if image is None else Qt.CursorShape.OpenHandCursor)
         self.update()
+
+    @property
+    def takeable(self) -> bool:
+        """Whether a drag takes the picture out; where a drag edits, one with Ctrl or from the grip does."""
+        return self._takeable
+
+    def set_takeable(self, on: bool) -> None:
+        """See `takeable`."""
+        self._takeable = on
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover, on)
+        self.update()
+
+    def grip_rect(self) -> QRectF:
+        """Where the grip is that takes the picture out of the window, in widget coordinates."""
+        corner = self.picture_rect().topRight()
+        return QRectF(corner.x() - GRIP - 6, corner.y() + 6, GRIP, GRIP)
 
     def set_smooth(self, smooth: bool) -> None:
         """Smooth scaling, or the model's own pixels."""
@@ -103,6 +125,8 @@ class ImageView(QWidget):
             painter.drawPath(outline)
         if self._press is not None and self._at is not None:
             self._paint_drag(painter, self._press, self._at)
+        elif self._takeable and self.underMouse():
+            self._paint_grip(painter, self.grip_rect())
 
     def _paint_drag(self, painter: QPainter, start: QPointF, end: QPointF) -> None:
         for width, colour in ((5.0, QColor(0, 0, 0, 110)), (2.0, QColor(255, 255, 255))):
@@ -113,7 +137,32 @@ class ImageView(QWidget):
         painter.drawEllipse(start, 4, 4)
         painter.drawEllipse(end, 6, 6)
 
+    def _paint_grip(self, painter: QPainter, rect: QRectF) -> None:
+        """An arrow that leaves a frame."""
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(0, 0, 0, 130))
+        painter.drawRoundedRect(rect, 5, 5)
+        cap = Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin
+        painter.setPen(QPen(QColor(255, 255, 255), 1.5, Qt.PenStyle.SolidLine, *cap))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        x, y = rect.center().x(), rect.center().y()
+        painter.drawPolyline([QPointF(x + dx, y + dy) for dx, dy in _FRAME])
+        painter.drawLine(QPointF(x - 1, y + 1), QPointF(x + 6, y - 6))
+        painter.drawPolyline([QPointF(x + dx, y + dy) for dx, dy in ((1, -6), (6, -6), (6, -1))])
+
+    def _takes(self, event: QMouseEvent) -> bool:
+        """Whether a press begins a drag out of the window."""
+        if not self._takeable or self._image is None or event.button() != Qt.MouseButton.LeftButton:
+            return False
+        with_key = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+        if self._draggable and not with_key:
+            return self.grip_rect().contains(event.position())
+        return self.picture_rect().contains(event.position())
+
     def mousePressEvent(self, event: QMouseEvent) -> None:
+        if self._takes(event):
+            self._take = event.position()
+            return
         if not self._draggable or self._image is None or event.button() != Qt.MouseButton.LeftButton:
             return
         if self.picture_rect().contains(event.position()):
@@ -122,6 +171,12 @@ class ImageView(QWidget):
             self.dragStarted.emit()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._take is not None:
+            far = (event.position() - self._take).manhattanLength() >= QApplication.startDragDistance()
+            if far:
+                self._take = None
+                self.taken.emit()
+            return
         if self._press is None:
             return
         self._at = event.position()
@@ -131,6 +186,7 @@ class ImageView(QWidget):
         self.update()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        self._take = None
         if self._press is None:
             return
         self._end_drag()

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QBuffer, QIODevice, QMimeData, QSize, Qt
 from PySide6.QtGui import QImage, QPixmap
+
+from trainer import photos
+
+OWN = "application/x-introvac-face"  # a PNG in the model's size
+PNG = "image/png"
+LARGE = 512  # least side in pixels, about, of a picture for other programs
 
 
 def to_qimage(image: NDArray[np.uint8]) -> QImage:
@@ -40,9 +48,13 @@ def whole_scale(side: int, room: float) -> int:
 
 def mime_photos(mime: QMimeData) -> list[Path | bytes]:
     """Local files, or the bytes of a picture, that a drop or the clipboard holds."""
+    if mime.hasFormat(OWN):  # from a window of ours, with the model's own pixels
+        return [bytes(mime.data(OWN).data())]
     files: list[Path | bytes] = [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
     if files:
         return files
+    if mime.hasFormat(PNG):  # as it was, not as Qt would draw it
+        return [bytes(mime.data(PNG).data())]
     if mime.hasImage():  # a picture from a browser brings a web address along
         image = QImage(mime.imageData())
         buffer = QBuffer()
@@ -50,3 +62,27 @@ def mime_photos(mime: QMimeData) -> list[Path | bytes]:
         if image.save(buffer, "PNG"):  # type: ignore[call-overload]
             return [bytes(buffer.data().data())]
     return []
+
+
+def web_address(mime: QMimeData) -> str:
+    """The address of a picture that is on the web only, as browsers give it away; else empty."""
+    if mime_photos(mime):
+        return ""
+    text = mime.text().strip()
+    urls = [url.toString() for url in mime.urls() if url.scheme() in ("http", "https")]
+    if not urls and text.startswith(("http://", "https://")) and len(text.split()) == 1:
+        urls = [text]
+    return urls[0] if urls else ""
+
+
+def picture_mime(image: NDArray[np.uint8], recipe: Mapping[str, Any] | None) -> QMimeData:
+    """A picture (S, S, 3) for the clipboard or a drag, with its recipe inside.
+
+    Other programs get it enlarged by a whole number to about 512 px, this one with its own pixels.
+    """
+    scale = max(1, LARGE // image.shape[0])
+    mime = QMimeData()
+    mime.setData(OWN, photos.png(image, recipe))
+    mime.setData(PNG, photos.png(image, recipe, scale))
+    mime.setImageData(to_qimage(image.repeat(scale, 0).repeat(scale, 1)))
+    return mime

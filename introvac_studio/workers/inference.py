@@ -18,12 +18,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QObject, QThread, Signal
 
-from introvac_studio.messages import Codes, Failure, Found, Frame, Opened, Seen, Strip, UntilRequest
+from introvac_studio.messages import (
+    Codes,
+    Cropped,
+    FacesFound,
+    Failure,
+    Found,
+    Frame,
+    Opened,
+    PhotoRead,
+    Seen,
+    Strip,
+    UntilRequest,
+)
 from introvac_studio.state import Code, Face, FaceSet, Image, ModelInfo
 from introvac_studio.workers.mailbox import Mailbox
-from trainer import until
-from trainer.data.transforms import open_image, prepare
-from trainer.errors import Cancelled, IntroVACError
+from trainer import align, face_detector, photos, until
+from trainer.errors import Cancelled, ConfigError, IntroVACError
+from trainer.photos import Photo
 
 if TYPE_CHECKING:
     from trainer.codec import Codec
@@ -31,6 +43,7 @@ if TYPE_CHECKING:
 
 PIECE = 0.01  # seconds of encoding between two looks at what the user does
 MOST = 64  # faces in one such piece
+VIEW = 2048  # longest side in pixels of a photo on screen
 
 
 class InferenceThread(QThread):
@@ -47,6 +60,10 @@ class InferenceThread(QThread):
     seenReady = Signal(object)
     stripReady = Signal(object)
     faceReady = Signal(object)
+    photoReady = Signal(object)
+    cropped = Signal(object)
+    recropped = Signal(object)
+    facesFound = Signal(object)
     pathReady = Signal(object)
     endReady = Signal(object)
     endFailed = Signal(object)
@@ -56,7 +73,7 @@ class InferenceThread(QThread):
     progressed = Signal(str, int, int)
     failed = Signal(object)
 
-    CHANNELS = ("frame", "reconstruction", "strip", "seen", "path")
+    CHANNELS = ("frame", "reconstruction", "crop", "strip", "seen", "path")
 
     SLOW = ("glance", "judge", "sheet", "")  # the last one encodes a whole set
 
@@ -101,9 +118,25 @@ class InferenceThread(QThread):
         """Pictures of codes (n, d): `stripReady`."""
         self._mail.put_latest("strip", lambda: self._strip(stamp, codes, serial))
 
-    def open_photo(self, stamp: int, source: Path | bytes, name: str, crop: str | None = None) -> None:
-        """Encode a photo, prepared as the model's training data was: `faceReady`."""
-        self._mail.put(lambda: self._photo(stamp, source, name, crop))
+    def open_photo(self, stamp: int, source: Path | bytes, name: str) -> None:
+        """Encode a photo, cropped by the eyes where a face is found: `photoReady`, then `faceReady`."""
+        self._mail.put(lambda: self._photo(stamp, source, name))
+
+    def read_photo(self, stamp: int, source: Path, name: str, recipe: Mapping[str, Any]) -> None:
+        """Read a photo once more, to change the crop that a face's recipe notes: `photoReady`."""
+        self._mail.put(lambda: self._read(stamp, source, name, recipe))
+
+    def crop(self, stamp: int, photo: Photo, box: align.Box, serial: int) -> None:
+        """What the model sees of a photo, and what it makes of it: `cropped`."""
+        self._mail.put_latest("crop", lambda: self._crop(stamp, photo, box, serial))
+
+    def recrop(self, stamp: int, photo: Photo, box: align.Box) -> None:
+        """Encode a box of a photo that has been read: `recropped`."""
+        self._mail.put(lambda: self._encode_photo(stamp, photo, box, self.recropped))
+
+    def find_faces(self, stamp: int, photo: Photo) -> None:
+        """Look for faces in a photo: `facesFound`."""
+        self._mail.put(lambda: self._find_faces(stamp, photo))
 
     def open_row(self, stamp: int, image: Image, name: str, recipe: Mapping[str, Any]) -> None:
         """Encode a prepared picture (S, S, 3): `faceReady`."""
@@ -231,20 +264,69 @@ class InferenceThread(QThread):
     def _end(self, stamp: int, source: Path | Image, name: str, recipe: Mapping[str, Any]) -> None:
         try:
             if isinstance(source, Path):
-                self._photo(stamp, source, name, None, self.endReady)
+                photo = photos.open_photo(source, name)
+                boxes, _ = self._faces_of(self._need(stamp), photo)
+                self._encode_photo(stamp, photo, boxes[0] if boxes else None, self.endReady)
             else:
                 self._row(stamp, source, name, recipe, self.endReady)
         except (IntroVACError, OSError) as error:
             self.endFailed.emit(Failure("end", str(error)))
 
-    def _photo(
-        self, stamp: int, source: Path | bytes, name: str, crop: str | None, ready: Any = None
-    ) -> None:
+    def _photo(self, stamp: int, source: Path | bytes, name: str) -> None:
         codec = self._need(stamp)
-        crop = crop or ("square" if codec.config.crop == "none" else codec.config.crop)
-        image = prepare(open_image(source), codec.size, crop)
-        file = str(source) if isinstance(source, Path) else "pasted"
-        self._row(stamp, image, name, {"face": "photo", "file": file, "crop": crop}, ready)
+        photo = photos.open_photo(source, name)
+        boxes, searched = self._faces_of(codec, photo)
+        box = boxes[0] if boxes else None
+        self.photoReady.emit(self._photo_read(stamp, photo, box, boxes, searched, False))
+        self._encode_photo(stamp, photo, box, self.faceReady)
+
+    def _read(self, stamp: int, source: Path, name: str, recipe: Mapping[str, Any]) -> None:
+        photo = photos.open_photo(source, name)
+        box = photos.box_of(recipe, photo)
+        self.photoReady.emit(self._photo_read(stamp, photo, box, (), False, True))
+
+    def _photo_read(
+        self,
+        stamp: int,
+        photo: Photo,
+        box: align.Box | None,
+        boxes: tuple[align.Box, ...],
+        searched: bool,
+        asked: bool,
+    ) -> PhotoRead:
+        codec = self._need(stamp)
+        crop = codec.config.crop
+        target, view = align.target_of(codec.card.data, crop), photos.preview(photo, VIEW)
+        return PhotoRead(stamp, photo, view, crop, target, box, boxes, searched, asked)
+
+    def _faces_of(self, codec: Codec, photo: Photo) -> tuple[tuple[align.Box, ...], bool]:
+        """Boxes of faces in a photo that is not cropped yet, and whether any were looked for."""
+        if photo.fits(codec.config.crop) or not face_detector.available():
+            return (), False
+        try:
+            return photos.align_photo(photo, align.target_of(codec.card.data, codec.config.crop)), True
+        except ConfigError:  # the dialog says so when it is asked to find faces
+            return (), False
+
+    def _encode_photo(self, stamp: int, photo: Photo, box: align.Box | None, ready: Any) -> None:
+        codec = self._need(stamp)
+        image = photos.crop_photo(photo, codec.size, codec.config.crop, box)
+        self._row(stamp, image, photo.name, photos.note(photo, codec.config.crop, box), ready)
+
+    def _crop(self, stamp: int, photo: Photo, box: align.Box, serial: int) -> None:
+        codec = self._need(stamp)
+        image = align.cut(photo.image, box, codec.size)
+        mu, _ = codec.encode(image[None])
+        self.cropped.emit(Cropped(stamp, serial, image, codec.decode(mu)[0]))
+
+    def _find_faces(self, stamp: int, photo: Photo) -> None:
+        codec = self._need(stamp)
+        try:
+            boxes = photos.align_photo(photo, align.target_of(codec.card.data, codec.config.crop))
+        except ConfigError as error:
+            self.facesFound.emit(FacesFound(photo, (), str(error)))
+        else:
+            self.facesFound.emit(FacesFound(photo, boxes))
 
     def _row(self, stamp: int, image: Image, name: str, recipe: Mapping[str, Any], ready: Any = None) -> None:
         mu, _ = self._need(stamp).encode(image[None])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -207,10 +207,9 @@ def test_that_a_random_face_has_no_original(studio: Studio, qtbot: QtBot) -> Non
 def drop(studio: Studio, path: Path) -> None:
     mime = QMimeData()
     mime.setUrls([QUrl.fromLocalFile(str(path))])
-    event = QDropEvent(
-        QPointF(200, 200), Qt.DropAction.CopyAction, mime, BUTTON, Qt.KeyboardModifier.NoModifier
-    )
-    studio.editor.dropEvent(event)
+    how = Qt.DropAction.CopyAction, mime, BUTTON, Qt.KeyboardModifier.NoModifier
+    QApplication.sendEvent(studio.editor, QDragEnterEvent(QPoint(200, 200), *how))
+    QApplication.sendEvent(studio.editor, QDropEvent(QPointF(200, 200), *how))
 
 
 def test_that_a_dropped_photo_becomes_the_face(studio: Studio, qtbot: QtBot, tmp_path: Path) -> None:
@@ -240,7 +239,7 @@ def test_that_a_picture_can_be_pasted(studio: Studio, qtbot: QtBot) -> None:
 
     QApplication.clipboard().setImage(to_qimage(studio.state.faces.images[7]))
     with qtbot.waitSignal(studio.state.faceChanged, timeout=WAIT):
-        studio.editor.paste()
+        studio.photos.paste()
     assert np.array_equal(studio.editor.original.image, studio.state.faces.images[7])
 
 
