@@ -90,7 +90,7 @@ class _Voice:
             log.info("epoch %d, step %d: %s", event.epoch, event.step, shown)
         elif isinstance(event, events.Notice):
             log.log(logging.WARNING if event.level == "warning" else logging.INFO, "%s", event.text)
-        elif isinstance(event, events.Alert):
+        elif isinstance(event, events.Alert) and event.kind != "finished":  # that is said below
             log.log(logging.INFO if event.fine else logging.WARNING, "step %d: %s", event.step, event.text)
         elif isinstance(event, events.Diverged):
             log.warning("%s is not finite: %s, step size %g", event.loss, event.action, event.learning_rate)

@@ -598,6 +598,8 @@ def log_line(event: events.Event) -> tuple[str, str] | None:
         ), "info"
     if isinstance(event, events.Notice):
         return event.text, "warning" if event.level == "warning" else "info"
+    if isinstance(event, events.Alert):
+        return f"{at}: {event.text}", "info" if event.fine else "warning"
     if isinstance(event, events.Validated):
         figures = "  ".join(f"{name} {value:.3g}" for name, value in event.figures.items())
         return f"{at}, validation: {figures}", "info"

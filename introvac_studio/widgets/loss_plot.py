@@ -102,6 +102,11 @@ def _standard() -> list[Group]:
             "vac", "VAC loss, weighted",
             (Line("vac", train, BLUE), Line("valid:vac", valid, GREY)), shown=False,
         ),
+        Group(
+            "variety", "Variety of draws and codes",
+            (Line("valid:diversity", "draws", RED), Line("valid:active", "dimensions in use", GREEN)),
+            shown=False,
+        ),
     ]  # fmt: skip
 
 
@@ -114,6 +119,7 @@ _HELP = {
     "edit": "Share of validation faces whose edit is recognised when encoded again",
     "accuracy": "Share of validation faces whose attribute is read off their code correctly",
     "vac": "Reconstruction, classification and KL with their weights",
+    "variety": "How far apart draws are, real faces being 1, and the share of latent dimensions that vary",
 }
 _TITLES = {
     ("reconstruction", "l1"): "Reconstruction (L1)",

@@ -181,7 +181,8 @@ def test_that_run_names_are_portable_and_free(tmp_path: Path, data: str, name: s
 
 def test_that_the_log_says_what_failed(desk: Desk) -> None:
     desk.panel.on_event(events.Notice(level="warning", text="two pictures\nwere skipped"))
+    desk.panel.on_event(events.Alert(step=1200, kind="game", text="the encoder sees through all"))
     desk.panel.on_event(events.Failed(text="the disk is full"))
     text = desk.panel.log.text.toPlainText()
-    assert "two pictures were skipped" in text
+    assert "two pictures were skipped" in text and "step 1,200: the encoder sees through all" in text
     assert "the disk is full" in text

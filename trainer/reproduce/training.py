@@ -73,7 +73,7 @@ class _Voice:
             self._bar.update(event.step - self._bar.n)
         elif isinstance(event, (events.Notice, events.Failed)):
             log.warning("%s: %s", self._name, event.text)
-        elif isinstance(event, events.Alert):
+        elif isinstance(event, events.Alert) and event.kind != "finished":
             log.log(logging.INFO if event.fine else logging.WARNING, "%s: %s", self._name, event.text)
 
     def _time(self) -> str:
