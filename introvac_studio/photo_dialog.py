@@ -57,7 +57,7 @@ class PhotoDialog(QDialog):
         self._serial = self._shown = 0
         self._asked = False  # the user wants the box at the face that is being looked for
         self.setWindowTitle(tr("Crop {name}", name=read.photo.name))
-        self.resize(1000, 660)
+        self.resize(1000, 620)
         self._build()
         self._lay_out()
         self.view.set_photo(read.view, read.photo.size, read.target, self._start)

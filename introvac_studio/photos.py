@@ -12,7 +12,7 @@ from PySide6.QtGui import QDrag, QDragEnterEvent, QDropEvent, QMouseEvent, QPixm
 from PySide6.QtWidgets import QApplication, QWidget
 
 from introvac_studio import exports
-from introvac_studio.language import tr, trn
+from introvac_studio.language import mark, tr, trn
 from introvac_studio.main_window import Command, MainWindow
 from introvac_studio.messages import Opened, PhotoRead
 from introvac_studio.panels.editor import EditorPanel
@@ -27,6 +27,7 @@ from trainer import photos
 from trainer.align import Box
 from trainer.photos import PASTED
 
+_FILE, _EDIT = "&File", "&Edit"  # menus
 _THUMBNAIL = 96  # side of what hangs at the pointer during a drag
 
 
@@ -78,14 +79,14 @@ class Photos(QObject):
 
     def file_commands(self) -> tuple[Command, ...]:
         """What is in the File menu."""
-        return (Command("&File", "Paste photo", "Ctrl+V", self.paste),)
+        return (Command(_FILE, mark("Paste photo"), "Ctrl+V", self.paste),)
 
     def edit_commands(self) -> tuple[Command, ...]:
         """What is in the Edit menu."""
         return (
-            Command("&Edit", "Crop photo…", "Ctrl+Shift+X", self.show_crop),
-            Command("&Edit", "Copy face", "Ctrl+C", self.copy_face),
-            Command("&Edit", "Copy original", "Ctrl+Shift+C", self.copy_original),
+            Command(_EDIT, mark("Crop photo…"), "Ctrl+Shift+X", self.show_crop, why=self._why_no_crop),
+            Command(_EDIT, mark("Copy face"), "Ctrl+C", self.copy_face),
+            Command(_EDIT, mark("Copy original"), "Ctrl+Shift+C", self.copy_original),
         )
 
     def close(self) -> None:
@@ -181,13 +182,20 @@ class Photos(QObject):
             return tr("{name}: no face was found; its middle is shown", name=name)
         return tr("{name}: its middle is shown", name=name)
 
+    def _why_no_crop(self) -> str:
+        face = self._state.face
+        if self._state.model is None or face is None or face.recipe.get("face") != "photo":
+            return tr("Only a photo has a crop to change; open one with File > Open photo.")
+        return ""
+
     @Slot()
     def show_crop(self) -> None:
         """Show where the model looks in the current face's photo."""
         model, face, read = self._state.model, self._state.face, self._read
-        if model is None or face is None or face.recipe.get("face") != "photo":
-            self.complained.emit(tr("Only a photo has a crop to change; open one with File > Open photo."))
+        if why := self._why_no_crop():
+            self.complained.emit(why)
             return
+        assert model is not None and face is not None
         file = str(face.recipe.get("file", PASTED))
         if read is not None and read.stamp == model.stamp and file == str(read.photo.file or PASTED):
             if self.dialog is not None:

@@ -315,7 +315,7 @@ class CropView(QWidget):
         far = self.on_screen(QPointF(self._size.width(), self._size.height()))
         painter.drawImage(QRectF(corner, far), self._image)
         shade, box = QPainterPath(), QPainterPath()
-        shade.addRect(QRectF(self.rect()))
+        shade.addRect(QRectF(corner, far))
         box.addPolygon(QPolygonF(self._corners()))
         box.closeSubpath()
         painter.fillPath(shade.subtracted(box), _SHADE)
