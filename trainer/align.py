@@ -104,6 +104,16 @@ class Box:
         left_top, right_top, right_low, left_low = (0, 0), (1, 0), (1, 1), (0, 1)
         return self.place(left_top), self.place(right_top), self.place(right_low), self.place(left_low)
 
+    def frame(self) -> tuple[float, float, float, float]:
+        """Left, top, right and lower edge of the box as if it were not turned."""
+        wide, high = self.side / 2, self.side * self.aspect / 2
+        return self.x - wide, self.y - high, self.x + wide, self.y + high
+
+    def inside(self, width: float, height: float) -> bool:
+        """Whether the box, as if it were not turned, lies in a photo of this size."""
+        left, top, right, low = self.frame()
+        return min(left, top) > -1e-6 and right < width + 1e-6 and low < height + 1e-6
+
     def scaled(self, factor: float) -> Box:
         """The same box in the photo at another size."""
         return replace(self, x=self.x * factor, y=self.y * factor, side=self.side * factor)
@@ -164,13 +174,10 @@ def cut(image: Image.Image, box: Box, size: int) -> np.ndarray:
         (S, S, 3) uint8. A box that is not turned and lies inside is resampled as
         `trainer.data.transforms.prepare` does.
     """
-    wide, high = box.side, box.side * box.aspect
-    left, top = box.x - wide / 2, box.y - high / 2
-    if box.angle == 0 and left > -1e-6 and top > -1e-6:
-        right, low = left + wide, top + high
-        if right < image.width + 1e-6 and low < image.height + 1e-6:
-            inside = (max(left, 0), max(top, 0), min(right, image.width), min(low, image.height))
-            return np.array(image.resize((size, size), _LANCZOS, box=inside, reducing_gap=3.0))
+    if box.angle == 0 and box.inside(*image.size):
+        left, top, right, low = box.frame()
+        part = (max(left, 0), max(top, 0), min(right, image.width), min(low, image.height))
+        return np.array(image.resize((size, size), _LANCZOS, box=part, reducing_gap=3.0))
     patch, corner, x, y = _around(image, box, 4 * size)
     turn = cmath.rect(box.side / (4 * size), math.radians(box.angle))
     rows = (  # from the middles of drawn pixels to places in the patch

@@ -138,7 +138,7 @@ def _photos(inputs: list[Path], codec: Codec, args: Namespace) -> tuple[np.ndarr
         if box is None:
             images.append(prepare(photo.image, codec.size, crop))
         else:
-            images.append(align.cut(photo.image, box, codec.size))
+            images.append(photos.crop_photo(photo, codec.size, crop, box))
         boxes.append(box)
     return np.stack(images), boxes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,18 @@ class Photo:
     image: Image.Image
     name: str
     file: Path | None = None
+    _smaller: dict[int, Image.Image] = field(default_factory=dict, repr=False)
+
+    def smaller(self, wide: float) -> Image.Image:
+        """The picture at a half, a quarter, ... of its sides, with no fewer than `wide` pixels across."""
+        part = 1
+        while self.image.width / (2 * part) >= max(wide, 1) and part < 64:
+            part *= 2
+        if part == 1:
+            return self.image
+        if part not in self._smaller:
+            self._smaller[part] = self.image.reduce(part)
+        return self._smaller[part]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -60,12 +72,11 @@ def open_photo(source: Path | bytes, name: str = "") -> Photo:
 
 def preview(photo: Photo, side: int) -> np.ndarray:
     """The photo (H, W, 3) with no side longer than `side` pixels."""
-    small = photo.image
-    if max(small.size) > side:
-        factor = side / max(small.size)
-        width, height = (max(1, round(n * factor)) for n in small.size)
-        small = small.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return np.asarray(small)
+    factor = min(1.0, side / max(photo.size))
+    if factor == 1:
+        return np.asarray(photo.image)
+    width, height = (max(1, round(n * factor)) for n in photo.size)
+    return np.asarray(photo.smaller(width).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def own_crop(crop: str) -> str:
@@ -77,7 +88,10 @@ def crop_photo(photo: Photo, size: int, crop: str, box: Box | None = None) -> np
     """The square (S, S, 3) that a model sees: of a box, else the middle as its training data was cropped."""
     if box is None:
         return prepare(photo.image, size, own_crop(crop))
-    return align.cut(photo.image, box, size)
+    if box.angle == 0 and box.inside(*photo.size):
+        return align.cut(photo.image, box, size)
+    small = photo.smaller(photo.image.width * 4 * size / min(box.side, box.side * box.aspect))
+    return align.cut(small, box.scaled(small.width / photo.image.width), size)
 
 
 def start_box(photo: Photo, crop: str) -> Box:

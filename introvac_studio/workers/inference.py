@@ -315,7 +315,7 @@ class InferenceThread(QThread):
 
     def _crop(self, stamp: int, photo: Photo, box: align.Box, serial: int) -> None:
         codec = self._need(stamp)
-        image = align.cut(photo.image, box, codec.size)
+        image = photos.crop_photo(photo, codec.size, codec.config.crop, box)
         mu, _ = codec.encode(image[None])
         self.cropped.emit(Cropped(stamp, serial, image, codec.decode(mu)[0]))
 

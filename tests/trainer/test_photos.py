@@ -181,6 +181,20 @@ def test_that_a_turned_box_agrees_with_turning_the_picture() -> None:
     assert np.abs(a.astype(int) - b).max() <= 2
 
 
+def test_that_a_large_photo_is_cropped_as_if_it_were_small() -> None:
+    photo = photos.Photo(picture(2400, 1800), "large")
+    for box in (Box(1200, 900, 1500, 20), Box(300, 1500, 2000, -5, 1.2)):
+        quick = photos.crop_photo(photo, 32, "none", box)
+        assert np.abs(quick.astype(int) - align.cut(photo.image, box, 32)).max() <= 2
+        left, right = (box.place(eye) for eye in align.OTHER_EYES)
+        marked = photos.Photo(spots((2400, 1800), [left, right], 30), "marked")
+        for seen, eye in zip(
+            centres(photos.crop_photo(marked, 32, "none", box)), align.OTHER_EYES, strict=True
+        ):
+            assert seen == pytest.approx(eye, abs=0.1 / 32)
+    assert photos.preview(photo, 500).shape == (375, 500, 3)
+
+
 def test_that_what_lies_outside_continues_the_edge() -> None:
     image = Image.new("RGB", (100, 80), (10, 200, 30))
     for box in (Box(0, 0, 150), Box(95, 70, 400, 33), Box(50, 40, 5000, -10), Box(50, 40, 120, 5, 1.3)):
