@@ -6,7 +6,6 @@ no generator state to go on exactly where it was, on however many devices.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -28,18 +27,17 @@ from trainer.distributed import Group
 from trainer.errors import IntroVACError, RunError
 from trainer.examination import Examination
 from trainer.feed import Feed
+from trainer.keeper import Keeper
 from trainer.learner import Learner, out_of_memory
 from trainer.meter import Meter, Reading
 from trainer.models import IntroVAC
-from trainer.run_files import BEST_FILE, MODEL_FILE, drop_oldest, kept_file
+from trainer.run_files import MODEL_FILE
 from trainer.run_folder import DivergedError, RunFolder, Standing
 from trainer.schedule import Schedule
 from trainer.steps import Optimisers, Stepped
-from trainer.validation import criterion
 
 __all__ = ["DivergedError", "Trainer"]
 
-STOP_IMAGES = 256  # enough to calibrate on when someone waits for the end
 PATIENCE = 10  # steps in a row without an update that make a run a diverged one
 
 
@@ -91,9 +89,9 @@ class Trainer:
         used = np.concatenate([selection.train, selection.valid])
         self.feed = Feed(selection.cache, selection.labels, self.device, rows=used)
         self.learner = Learner(config, self.device, self.group)
-        self._exam = Examination(config, selection, self.feed, self.learner, self.control)
         self.folder = RunFolder(self.run, config, selection, self.schedule)
-        self._standing = Standing()
+        exam = Examination(config, selection, self.feed, self.learner, self.control)
+        self._keeper = Keeper(config, self.schedule, self.folder, self.learner, exam, self.control)
         self._saved_step = -1  # of the newest model.safetensors
         self._rollbacks = 0
         self._lost_in_a_row = 0  # steps without an update
@@ -102,7 +100,11 @@ class Trainer:
         self._meter = Meter(self.group)
         self._resumed = resume
         if resume:
-            self._resume()
+            self._keeper.resume()
+
+    @property
+    def _standing(self) -> Standing:
+        return self._keeper.standing
 
     @property
     def step(self) -> int:
@@ -123,11 +125,6 @@ class Trainer:
         return self.learner.optimisers
 
     # -- where a run stands --------------------------------------------------------------------
-
-    def _resume(self) -> None:
-        self._standing, kept = self.folder.load(self.learner)
-        played = self.step > 0 and self.schedule.in_game(self.step - 1)
-        self.model.game_played = bool(kept.get("game_played", played))
 
     @property
     def epoch(self) -> int:
@@ -177,10 +174,9 @@ class Trainer:
         if self._resumed:
             yield events.Resumed(**self._at())
         elif self.group.main:
-            self._save_state()  # whatever happens from here on, there is something to go back to
+            self._keeper.save_state()  # whatever happens from here on, there is something to go back to
         self.model.train()
         self._meter.restart()
-        self._saved_at = time.monotonic()
         while not self._heed().stop:
             if self._epoch_due:  # now, or when the run was stopped at an epoch's last step
                 yield from self._finish_epoch()
@@ -249,7 +245,8 @@ class Trainer:
                 yield from self._take_step(*batch)
                 if self.step % self.config.loop.log_every == 0 and (yield from self._flush()):
                     return
-                self._save_in_time()
+                if self.group.main:
+                    self._keeper.save_in_time()
 
     def _mine(self, rows: Any) -> Any:
         return rank_part(rows, self.group.place.rank, self.group.place.world)
@@ -334,7 +331,7 @@ class Trainer:
             raise self.folder.diverged(f"{culprit} is no longer a finite number", self.step)
         at, scale = self._at(), self._standing.rate_scale
         self.group.agree(False)  # nobody reads while process 0 may still write
-        self._resume()
+        self._keeper.resume()
         self._rollbacks += 1
         self._lost_in_a_row = 0
         self._standing.rate_scale = scale / 2
@@ -343,96 +340,31 @@ class Trainer:
         yield events.Diverged(**at, loss=culprit, action="rolled back", learning_rate=rate)
         yield events.Resumed(**self._at())
 
-    def _check_weights(self) -> None:
-        """One look at all weights and moments; one host sync.
-
-        Raises:
-            DivergedError: a value is not finite.
-        """
-        if bad := self.learner.first_not_finite():
-            raise self.folder.diverged(f"{bad} is no longer finite", self.step)
-
     # -- checkpoints ------------------------------------------------------------------------------
 
     def _finish_epoch(self) -> Iterator[events.Event]:
         """Validate, draw samples, keep what is best; a stop before that leaves it to the resumed run."""
         if (yield from self._flush()):
             return
-        judged = False
         if not self.group.same([p.detach() for p in self.model.parameters()]):
             raise RunError(
                 f"the processes of {self.run} no longer hold the same weights by step {self.step}; the last "
                 "checkpoint is kept. Resume with --resume; if that repeats, a device computes wrongly"
             )
-        if self.group.main:
-            self._check_weights()
-            for _ in self._exam.calibrate(least=0):
-                pass
-            if figures := self._exam.validate():
-                self._standing.figures, judged = figures, True
-                yield from self._keep_epoch()
+        judged = self.group.main and (yield from self._keeper.finish_epoch())
         if self.group.agree(judged)[0]:  # the others wait here for process 0
             self._standing.finished_step = self._saved_step = self.step
         self.model.train()
         self._meter.restart()
 
-    def _keep_epoch(self) -> Iterator[events.Event]:
-        loop = self.config.loop
-        done = self.step // self.schedule.steps_per_epoch
-        yield events.Validated(**self._at(), figures=self._standing.figures)
-        if done % loop.samples_every == 0 or self.step >= self.schedule.total_steps:
-            yield self._write_samples()
-        score = criterion(self._standing.figures, loop.best_by)
-        if score < self._standing.best:
-            self._standing.best = score
-            yield self._save_model_as(BEST_FILE, "best")
-        if loop.keep_every and done % loop.keep_every == 0:
-            yield self._save_model_as(kept_file(done), "kept")
-            drop_oldest(self.run, loop.keep_count)
-        self._standing.finished_step = self.step
-        self._save_state()
-        yield self._save_model_as(Path(MODEL_FILE), "last")
-
-    def _write_samples(self) -> events.Event:
-        rows = self._exam.samples()
-        path = self.folder.save_samples(self.step, rows)
-        columns = len(next(iter(rows.values())))
-        size = self.config.model.image_size
-        return events.SamplesWritten(**self._at(), path=path, rows=tuple(rows), columns=columns, cell=size)
-
     def _save(self, kind: str) -> Iterator[events.Event]:
         """Resume file, then a calibrated `model.safetensors`, which the studio may open at any time."""
         yield from self._flush()
         if self.group.main:
-            yield from self._save_whole(kind)
+            yield from self._keeper.save(kind)
         self._saved_step = self.step
         self.model.train()
         self._meter.restart()
-
-    def _save_whole(self, kind: str) -> Iterator[events.Event]:
-        self._check_weights()
-        total = min(STOP_IMAGES, self.config.loop.calibration_images, len(self.selection.train))
-        if self.control.stopping:
-            yield events.Progress(**self._at(), what="saving", done=0, total=total)
-        self._save_state()  # first and as it is: all that a resumed run needs
-        for seen in self._exam.calibrate(least=STOP_IMAGES):
-            if self.control.stopping:
-                yield events.Progress(**self._at(), what="saving", done=min(seen, total), total=total)
-        yield self._save_model_as(Path(MODEL_FILE), kind)
-
-    def _save_in_time(self) -> None:
-        """The resume file, when the last one is too old; epochs can be long."""
-        if self.group.main and time.monotonic() - self._saved_at >= 60 * self.config.loop.save_minutes:
-            self._check_weights()
-            self._save_state()
-
-    def _save_state(self) -> None:
-        self.folder.save_state(self.learner, self._standing)
-        self._saved_at = time.monotonic()
-
-    def _save_model_as(self, name: Path, kind: str) -> events.Event:
-        path = self.folder.save_model(name, self.learner, self._standing, self.epoch)
-        return events.CheckpointSaved(**self._at(), kind=kind, model=str(path))
 
 
 def _memory(where: torch.device) -> int:

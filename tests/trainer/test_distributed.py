@@ -46,7 +46,8 @@ def test_that_two_processes_end_identical_and_equal_to_one(
     tiny_config: TrainConfig, images: Selection, tmp_path: Path
 ) -> None:
     """In float64 with a norm that does not depend on the batch, warm-up and game, at one global batch."""
-    config = with_settings(tiny_config, {"precision": "fp64", "norm": "group", "epochs": 2, "log_every": 4})
+    values = {"precision": "fp64", "norm": "group", "epochs": 2, "log_every": 4, "tensorboard": True}
+    config = with_settings(tiny_config, values)
     assert config.game.mirror_share and config.game.read_draws
     told = tmp_path / "told.json"
     told.write_text(json.dumps({"config": config.to_dict(), "run": str(tmp_path / "two")}), "utf-8")
@@ -66,6 +67,7 @@ def test_that_two_processes_end_identical_and_equal_to_one(
         assert torch.equal(first[name], second[name])
         assert float((first[name] - weight.detach()).abs().max()) <= 1e-5
     assert first["decoder.predict.bias"].dtype == torch.float64
+    assert len(list((tmp_path / "two/tensorboard").iterdir())) == 1  # process 0 alone writes
     # What is told is the mean over processes: the whole batch's losses.
     theirs = [
         e.losses for e in read_events(tmp_path / "two/events.jsonl") if isinstance(e, events.StepLosses)

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import trainer
-from trainer import checkpoint, events, examination, learner, loop
+from trainer import checkpoint, events, examination, keeper, learner
 from trainer.config import TrainConfig, with_settings
 from trainer.control import Control
 from trainer.data.cache import open_data
@@ -327,7 +327,7 @@ def test_that_progress_is_saved_within_a_long_epoch(
     tiny_config: TrainConfig, images: Selection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(0, 10**6, 400))  # seconds: every look at the clock is 400 later
-    monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(keeper.time, "monotonic", lambda: next(clock))
     at = set()
     for event in Trainer(tiny_config, images, tmp_path).train():
         if isinstance(event, events.StepLosses) and event.step < 9:
@@ -370,7 +370,7 @@ def test_that_a_stop_saves_the_state_before_it_calibrates(
 ) -> None:
     images = select(open_data("avatars:256", 32, "none", workers=1), ("Eyeglasses", "FacialHair"))
     config = with_settings(tiny_config, {"calibration_images": 192})
-    monkeypatch.setattr(loop, "STOP_IMAGES", 128)
+    monkeypatch.setattr(keeper, "STOP_IMAGES", 128)
     control = Control()
     done = []
     for event in Trainer(config, images, tmp_path, control).train():
