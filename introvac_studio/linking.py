@@ -7,11 +7,12 @@ from PIL import Image as Pictures
 from PySide6.QtCore import QObject, Signal, Slot
 
 from introvac_studio.language import mark, tr, trn
-from introvac_studio.main_window import Command
+from introvac_studio.main_window import Command, Dock
 from introvac_studio.panels.data import DataPanel
 from introvac_studio.panels.editor import EditorPanel
 from introvac_studio.panels.faces import FacesPanel
 from introvac_studio.panels.latent import LatentPanel
+from introvac_studio.panels.pad import PadPanel
 from introvac_studio.state import Face, StudioState
 from introvac_studio.widgets.brush import Tool
 from introvac_studio.workers.glancing import Glancing
@@ -29,12 +30,14 @@ class Linking(QObject):
     Signals:
         complained(str): what did not work; nothing is lost.
         pictureChosen: a prepared picture (S, S, 3), its name and its recipe, to be edited.
-        latentWanted, editWanted: the latent view, or the Edit page, is to come to the front.
+        latentWanted, padWanted, editWanted: the latent view, the pad, or the Edit page is to come to the
+            front.
     """
 
     complained = Signal(str)
     pictureChosen = Signal(object, str, object)
     latentWanted = Signal()
+    padWanted = Signal()
     editWanted = Signal()
 
     def __init__(
@@ -52,6 +55,11 @@ class Linking(QObject):
         self.glancing = Glancing(inference, self)
         editor.judgeRequested.connect(self.glancing.judge)
         self.glancing.judged.connect(editor.show_judged)
+        self.pad = PadPanel(state)
+        self.pad.lookRequested.connect(self.glancing.look)
+        self.pad.sheetRequested.connect(self.glancing.draw)
+        self.glancing.seen.connect(self.pad.show_glance)
+        self.glancing.drawn.connect(self.pad.show_cell)
         faces.meanRequested.connect(self.open_mean)
         data.faceActivated.connect(self._open_example)
         data.summaryShown.connect(self._mark_example)
@@ -59,6 +67,10 @@ class Linking(QObject):
         state.faceChanged.connect(self._mark_example)
         state.facesChanged.connect(self._mark_example)
         state.hoverChanged.connect(self._point_at_example)
+
+    def docks(self) -> tuple[Dock, ...]:
+        """The two-attribute pad, over the latent view."""
+        return (Dock("pad", mark("Pad"), self.pad, over="latent"),)
 
     def commands(self) -> tuple[Command, ...]:
         """The menu's part."""
@@ -68,6 +80,7 @@ class Linking(QObject):
             Command(MENU, mark("Take a group with a lasso"), "Ctrl+L", self._take_lasso),
             Command(MENU, mark("Mean of the group"), "Ctrl+Shift+B", self.open_mean),
             Command(MENU, mark("Clear the group"), "Ctrl+Shift+A", self.clear),
+            Command(MENU, mark("Two attributes at once"), "Ctrl+Shift+D", self.padWanted.emit),
         )
 
     # -- the group ------------------------------------------------------------------------------

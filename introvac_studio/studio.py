@@ -136,6 +136,7 @@ class Studio(QObject):
                 Dock("history", "History", self.history, over="faces"),
                 Dock("editor", "Editor", self.editor, width=640, beside="faces"),
                 Dock("latent", "Latent space", self.latent, width=380, beside="editor", narrow="faces"),
+                *self.linking.docks(),
                 *self.comparing.docks(),
             ),
         )
@@ -269,6 +270,7 @@ class Studio(QObject):
         linking.complained.connect(self.complain)
         linking.pictureChosen.connect(self._open_picture)
         linking.latentWanted.connect(self._show_latent)
+        linking.padWanted.connect(self._show_pad)
         linking.editWanted.connect(self._show_edit)
 
     @Slot()
@@ -279,6 +281,12 @@ class Studio(QObject):
     def _show_latent(self) -> None:
         self.window.show_workspace("edit")
         self.window.raise_dock("edit", "latent")
+
+    @Slot()
+    def _show_pad(self) -> None:
+        self.window.show_workspace("edit")
+        self.window.raise_dock("edit", "pad")
+        self.linking.pad.pad.setFocus()
 
     def _connect_comparing(self) -> None:
         comparing, inference = self.comparing, self.inference
