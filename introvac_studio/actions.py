@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar
 
-from introvac_studio.language import mark, tr
+from introvac_studio.language import tr
 from introvac_studio.settings import Settings
 
 CUSTOM = "shortcuts/custom"  # texts of the form "command<tab>keys"
@@ -236,6 +236,3 @@ class ActionTable(QObject):
             )
             for choice in found
         ]
-
-
-MENUS = tuple(mark(f) for f in ("&File", "&Edit", "&Directions", "&View", "&Help"))

@@ -53,7 +53,7 @@ class Comparing(QObject):
 
     def commands(self) -> tuple[Command, ...]:
         """The menu's part."""
-        return (Command("&View", tr("Compare models"), "Ctrl+Shift+C", self.wanted.emit),)
+        return (Command("&View", tr("Compare models"), "Ctrl+Shift+K", self.wanted.emit),)
 
     def close(self) -> None:
         """Stop the thread and wait for it."""

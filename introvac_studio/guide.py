@@ -73,7 +73,9 @@ class Guide(QObject):
         need = self._why_no_face
         return (
             Command(_EDIT, mark("Add attribute"), "Ctrl+Shift+Up", self._add, self._attributes, need),
-            Command(_EDIT, mark("Take attribute away"), "Ctrl+Shift+Down", self._take, self._attributes, need),
+            Command(
+                _EDIT, mark("Take attribute away"), "Ctrl+Shift+Down", self._take, self._attributes, need
+            ),
             Command(_EDIT, "", "", lambda: None),
             Command(_EDIT, mark("Preferences…"), "Ctrl+,", self.show_preferences),
         )
@@ -105,7 +107,7 @@ class Guide(QObject):
                 for button in spec.widget.findChildren(QPushButton):
                     text = button.text() or button.accessibleName()
                     there = button.isVisibleTo(spec.widget) and not button.isCheckable()
-                    if not there or not _letters(text) or _letters(text) in known:
+                    if not there or len(_letters(text)) < 2 or _letters(text) in known:
                         continue
                     known.add(_letters(text))
                     place = f"{tr(self._window.titles[name])} › {tr(spec.title)}"

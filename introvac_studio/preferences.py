@@ -117,6 +117,7 @@ class Preferences(QDialog):
     @Slot()
     def _on_theme(self) -> None:
         self._settings.set(THEME, self.theme.currentData())
+        theme.prefer(self.theme.currentData())
         self.themeChanged.emit()
 
     @Slot()

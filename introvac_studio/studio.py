@@ -11,7 +11,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
-from introvac_studio import exports, resources, theme
+from introvac_studio import exports, presses, resources, theme
 from introvac_studio.comparing import Comparing
 from introvac_studio.directions import Directions
 from introvac_studio.evaluations import Evaluations
@@ -181,10 +181,36 @@ class Studio(QObject):
             *self.guide.edit_commands(),
             *self.linking.commands(),
             *self.directions.commands(),
+            *presses.commands(self.window, self._buttons(), "&Run"),
             *self.window.commands(),
+            *presses.commands(self.window, self._buttons(), "&View"),
             *self.comparing.commands(),
             *self.guide.help_commands(),
         )
+
+    def _buttons(self) -> presses.Buttons:
+        """Buttons of the panels that have shortcuts; when they are pressed, for panels may make new ones."""
+        run, generate, latent = self.runs.training.run_panel, self.generate, self.latent
+        measure = self.evaluations
+        return {
+            "start": lambda: run.start,
+            "pause": lambda: run.pause,
+            "stop": lambda: run.stop,
+            "snapshot": lambda: run.edit,
+            "new": lambda: run.fresh,
+            "earlier": lambda: run.earlier,
+            "data": lambda: run.choose,
+            "settings": lambda: run.all_settings,
+            "generate": lambda: generate.generate_button,
+            "quit": lambda: generate.cancel_button,
+            "export": lambda: generate.export_button,
+            "path": lambda: generate.path_button,
+            "judge": lambda: measure.panel.train_judge,
+            "end": lambda: measure.panel.foot.cancel,
+            "fit": lambda: latent.fit_button,
+            "zoom": lambda: latent.zoom_button,
+            "faces": lambda: self.faces.data,
+        }
 
     def _connect(self) -> None:
         state, inference, editor = self.state, self.inference, self.editor

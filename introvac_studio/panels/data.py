@@ -51,6 +51,7 @@ from PySide6.QtWidgets import (
 
 from introvac_studio import theme
 from introvac_studio.data_summary import DataChoice, DataRequest, DataSummary
+from introvac_studio.language import tr
 from introvac_studio.settings import Settings
 from introvac_studio.widgets.examples import Examples
 from introvac_studio.widgets.texts import heading, muted, tabular
@@ -294,6 +295,16 @@ class DataPanel(QWidget):
         self.skipped = QPlainTextEdit()
         self.skipped.setReadOnly(True)
         self.skipped.setMaximumHeight(110)
+        for field, name in (
+            (self.search, tr("Find an attribute")),
+            (self.examples, tr("Example pictures")),
+            (self.subset, tr("Part of the data")),
+            (self.ratio, tr("Faces without for each face with")),
+            (self.derive, tr("A new attribute by a rule")),
+            (self.derived, tr("Attributes by rules")),
+            (self.skipped, tr("Pictures that were left out")),
+        ):
+            field.setAccessibleName(name)
         self.use = QPushButton("Use this data")
         self.use.setObjectName("primary")
         layout = QVBoxLayout(right)

@@ -40,6 +40,7 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
+from introvac_studio.language import tr
 from introvac_studio.widgets.loss_data import Array, Curve, decimate, visible
 from introvac_studio.widgets.texts import tabular
 from trainer import events
@@ -464,6 +465,7 @@ class LossPlots(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setAccessibleName(tr("Loss curves"))
         self._weight, self._log, self._by_epoch = 0.6, False, False
         self._grid_widget = QWidget()
         self._grid = QGridLayout(self._grid_widget)

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
+from introvac_studio.language import tr
 
 
 def tabular(font: QFont, pixels: int = 0, bold: bool = False) -> QFont:
@@ -86,13 +87,14 @@ class Banner(QFrame):
         self.details = QPlainTextEdit()
         self.details.setReadOnly(True)
         self.details.setMaximumHeight(120)
-        self.more = QPushButton("Details")
+        self.details.setAccessibleName(tr("Details"))
+        self.more = QPushButton(tr("Details"))
         self.more.setCheckable(True)
         close = QToolButton()
         close.setText("✕")
         close.setAutoRaise(True)
-        close.setAccessibleName("Close this message")
-        close.setToolTip("Close this message")
+        close.setAccessibleName(tr("Close this message"))
+        close.setToolTip(tr("Close this message"))
         top = QHBoxLayout()
         top.addWidget(self.label, 1)
         top.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
