@@ -1,327 +1,614 @@
-"""Saves decoded faces as one picture: a live preview, the layout's options, the recipe inside the file.
+"""The one dialog of all exports: kinds on the left, their options, a live preview, and where the file goes.
 
-Wiring: `ExportDialog(job, parent=window).open()` (or `exec()`) with an `introvac_studio.messages.ExportJob`.
-The layouts offered are those that the job brings tables for. Composition and metadata are `trainer.grid`'s.
+Wiring: `jobWanted(Job)` asks for a preview or, with a target, for the file; `folderWanted(Path)` for the ONNX
+files; `cancelWanted` gives up what is being written. Answers come to `show_preview`, `show_end`,
+`show_progress` and `show_onnx_end`. Options are remembered for each kind.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-from PySide6.QtCore import QEvent, QMargins, QSize, Qt, QTimer, Slot
-from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QPaintEvent
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
-    QCheckBox,
     QComboBox,
     QDialog,
     QFileDialog,
-    QFormLayout,
+    QFrame,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QProgressBar,
     QPushButton,
-    QSizePolicy,
-    QSpinBox,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
 from introvac_studio import theme
-from introvac_studio.messages import ExportJob, Sheet
+from introvac_studio.export_kinds import KINDS, Field, defaults, sound
+from introvac_studio.export_plan import Job, Material
+from introvac_studio.language import mark, tr, trn
 from introvac_studio.settings import Settings
+from introvac_studio.widgets.export_preview import ExportPreview
+from introvac_studio.widgets.options_form import OptionsForm
 from introvac_studio.widgets.pictures import to_qimage
-from trainer import grid
-from trainer.errors import DataError, IntroVACError
+from introvac_studio.widgets.texts import Line, muted, tabular
+from introvac_studio.workers.exporting import JobEnd, Preview
+from trainer import export_onnx
 
-FILTERS = {".png": "PNG (*.png)", ".jpg": "JPEG (*.jpg *.jpeg)", ".webp": "WebP (*.webp)"}
-BACKGROUNDS = {"white": (255, 255, 255), "dark": (24, 26, 32), "black": (0, 0, 0)}
-_MEGAPIXELS = 50  # a larger picture is refused
-_EXIF_ROOM = 60_000  # bytes of recipe that JPEG and WebP take
-_FOLDER = "export/folder"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a table becomes a picture: its title, and whether `columns` breaks it into bands."""
-
-    title: str
-    wraps: bool
-
-
-LAYOUTS = {
-    "triplets": Layout("Triplets", True),
-    "strip": Layout("Strip over δ", False),
-    "gallery": Layout("Gallery", True),
+FOLDER = "export/folder"
+SOURCES = {
+    "current": mark("the current face"),
+    "group": mark("the brushed group"),
+    "visible": mark("those the browser shows"),
+    "all": mark("the whole data set"),
+    "generated": mark("the generated faces"),
+    "reopened": mark("those of the opened picture"),
 }
-
-
-def compose(layout: str, sheet: Sheet, style: grid.GridStyle) -> Image.Image:
-    """A table as a picture; a layout that wraps stands in bands of `style.columns`, without column labels.
-
-    Raises:
-        DataError: no pictures, or pictures of different sizes.
-    """
-    columns = max((len(row) for row in sheet.rows), default=0)
-    if not LAYOUTS[layout].wraps or columns <= style.columns:
-        return grid.compose(sheet.rows, style, sheet.row_labels, sheet.column_labels)
-    bands: list[Sequence[NDArray[np.uint8] | None]] = []
-    labels: list[str] = []
-    for start in range(0, columns, style.columns):
-        bands.extend(row[start : start + style.columns] for row in sheet.rows)
-        labels.extend(sheet.row_labels)
-    return grid.compose(bands, style, labels)
-
-
-class _Preview(QWidget):
-    """The picture at its size, or reduced to fit."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setAccessibleName("preview")
-        self.setMinimumSize(320, 240)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self._image = QImage()
-
-    def sizeHint(self) -> QSize:
-        return QSize(640, 480)
-
-    def set_image(self, image: QImage) -> None:
-        self._image = image
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QColor(theme.current().border))
-        painter.setBrush(QColor(theme.current().raised))
-        painter.drawRoundedRect(self.rect().adjusted(0, 0, -1, -1), 6, 6)
-        if self._image.isNull():
-            return
-        ratio = self.devicePixelRatioF()
-        room = self.size().shrunkBy(QMargins(*[2 * theme.GRID] * 4)) * ratio
-        size = self._image.size()
-        if size.width() > room.width() or size.height() > room.height():
-            size.scale(room, Qt.AspectRatioMode.KeepAspectRatio)
-        mode = Qt.TransformationMode.SmoothTransformation
-        shown = self._image.scaled(size, Qt.AspectRatioMode.IgnoreAspectRatio, mode)
-        shown.setDevicePixelRatio(ratio)
-        where = shown.deviceIndependentSize()
-        painter.drawImage(
-            round((self.width() - where.width()) / 2), round((self.height() - where.height()) / 2), shown
-        )
+_PAUSE = 80  # ms between a change and its preview
+_LIST = """
+QListWidget::item { padding-left: 8px; border-radius: 4px; }
+QListWidget::item:selected { background: palette(highlight); color: palette(highlighted-text); }
+"""
+_NO_NAME = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
 
 
 class ExportDialog(QDialog):
-    """The dialog; it stays open after saving, so that other layouts and formats can follow."""
+    """It stays open after an export, so that others can follow."""
+
+    jobWanted = Signal(object)
+    folderWanted = Signal(object)
+    cancelWanted = Signal()
 
     def __init__(
-        self, job: ExportJob, settings: Settings | None = None, parent: QWidget | None = None
+        self,
+        material: Material,
+        settings: Settings,
+        kind: str = "",
+        options: Mapping[str, Any] | None = None,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._job = job
-        self._settings = settings or Settings()
-        self._picture: Image.Image | None = None
+        self._material, self._settings = material, settings
+        self._kind = ""
+        self._serial = 0
+        self._writing: Job | None = None
+        self._exporting_onnx = False
+        self._shown: Preview | None = None  # of the newest job
+        self._name_of: dict[str, str] = {}  # typed by hand, by kind
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(0)
+        self._timer.setInterval(_PAUSE)
         self._timer.timeout.connect(self.refresh)
-        self.setWindowTitle("Export")
+        self.form: OptionsForm | None = None
+        self.setWindowTitle(tr("Export"))
+        self.resize(1120, 700)
         self._build()
         self._lay_out()
-        self._layout_changed()
-        self.refresh()
+        self._connect()
+        last = self._settings.get("export/kind", "grid")
+        self.choose(kind or (last if last in KINDS else "grid"), options)
+
+    # -- building -----------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.layout_box, self.background = QComboBox(), QComboBox()
-        for key, layout in LAYOUTS.items():
-            if key in self._job.sheets:
-                self.layout_box.addItem(layout.title, key)
-        for name in BACKGROUNDS:
-            self.background.addItem(name, name)
-        self.columns, self.padding, self.scale = QSpinBox(), QSpinBox(), QSpinBox()
-        for box, low, high, value in (
-            (self.columns, 1, 64, 8), (self.padding, 0, 64, 4), (self.scale, 1, 16, 2)
-        ):  # fmt: skip
-            box.setRange(low, high)
-            box.setValue(value)
-            box.valueChanged.connect(self._later)
-        self.padding.setSuffix(" px")
-        self.scale.setPrefix("× ")
-        self.labels = QCheckBox("Labels")
-        self.labels.setChecked(True)
-        self.labels.toggled.connect(self._later)
-        self.preview = _Preview()
-        self.size_text, self.message = QLabel(), QLabel()
-        self.size_text.setObjectName("muted")
+        self.kinds = QListWidget()
+        self.kinds.setAccessibleName(tr("what to export"))
+        self.kinds.setFixedWidth(136)
+        self.kinds.setFrameShape(QFrame.Shape.NoFrame)
+        self.kinds.setStyleSheet(_LIST)
+        for key, kind in KINDS.items():
+            item = QListWidgetItem(tr(kind.title))
+            item.setData(Qt.ItemDataRole.UserRole, key)
+            item.setToolTip(tr(kind.about))
+            item.setSizeHint(QSize(0, 34))
+            self.kinds.addItem(item)
+        self.about = muted(wrap=True)
+        self.area = QScrollArea()
+        self.area.setWidgetResizable(True)
+        self.area.setFrameShape(QFrame.Shape.NoFrame)
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.preview = ExportPreview()
+        self.name, self.format = QLineEdit(), QComboBox()
+        self.name.setAccessibleName(tr("file name"))
+        self.name.setToolTip(tr("The file’s name, without its ending"))
+        self.format.setAccessibleName(tr("file format"))
+        self.format.setToolTip(tr("The file’s format"))
+        self.format.setFixedWidth(92)
+        self.folder = QPushButton()
+        self.folder.setToolTip(tr("Choose the folder that it goes to"))
+        self.folder.setMaximumWidth(320)
+        self.size_text, self.message = muted(), QLabel()
+        self.size_text.setFont(tabular(self.size_text.font()))
         self.message.setWordWrap(True)
-        self.message.setMinimumHeight(40)
-        self.message.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.save_button = QPushButton("Save…")
-        self.save_button.setObjectName("primary")
-        self.save_button.setDefault(True)
-        self.copy_button = QPushButton("Copy to clipboard")
-        self.close_button = QPushButton("Close")
-        self.layout_box.currentIndexChanged.connect(self._layout_changed)
-        self.background.currentIndexChanged.connect(self._later)
-        self.save_button.clicked.connect(self._ask)
+        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.doing = Line()
+        self.progress = QProgressBar()
+        self.progress.setFixedWidth(200)
+        self.progress.setTextVisible(False)
+        self.export, self.copy_button = QPushButton(tr("Export")), QPushButton(tr("Copy picture"))
+        self.close_button = QPushButton(tr("Close"))
+        self.export.setObjectName("primary")
+        self.export.setDefault(True)
+        self.export.setMinimumWidth(112)
+        self.close_button.setMinimumWidth(88)
+        self.copy_button.setToolTip(tr("Put the picture on the clipboard"))
+        for button in (self.copy_button, self.close_button, self.folder):
+            button.setAutoDefault(False)
+
+    def _lay_out(self) -> None:
+        options = QVBoxLayout()
+        options.setContentsMargins(0, 0, 0, 0)
+        options.setSpacing(2 * theme.GRID)
+        options.addWidget(self.about)
+        options.addWidget(self.area, 1)
+        middle = QWidget()
+        middle.setLayout(options)
+        middle.setFixedWidth(292)
+        above = QHBoxLayout()
+        above.setSpacing(2 * theme.GRID)
+        above.addWidget(self.kinds)
+        above.addWidget(middle)
+        above.addWidget(self.preview, 1)
+        file = QHBoxLayout()
+        file.setSpacing(theme.GRID)
+        label = muted(tr("Save as"))
+        label.setBuddy(self.name)
+        file.addWidget(label)
+        file.addWidget(self.name, 1)
+        file.addWidget(self.format)
+        self.where = muted(tr("in"))
+        file.addWidget(self.where)
+        file.addWidget(self.folder)
+        foot = QHBoxLayout()
+        foot.setSpacing(theme.GRID)
+        said = QVBoxLayout()
+        said.setSpacing(2)
+        said.addWidget(self.size_text)
+        said.addWidget(self.message)
+        foot.addLayout(said, 1)
+        foot.addWidget(self.doing, 1)
+        foot.addWidget(self.progress)
+        for button in (self.copy_button, self.close_button, self.export):
+            foot.addWidget(button, 0, Qt.AlignmentFlag.AlignBottom)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(*[2 * theme.GRID] * 4)
+        column.setSpacing(2 * theme.GRID)
+        column.addLayout(above, 1)
+        column.addLayout(file)
+        column.addLayout(foot)
+        self.message.setMinimumHeight(20)
+        self._set_busy(False)
+
+    def _connect(self) -> None:
+        self.kinds.currentItemChanged.connect(self._on_kind)
+        self.format.currentIndexChanged.connect(self._on_format)
+        self.name.textEdited.connect(self._on_name)
+        self.name.editingFinished.connect(self._on_named)
+        self.folder.clicked.connect(self._choose_folder)
+        self.export.clicked.connect(self.write)
         self.copy_button.clicked.connect(self.copy)
         self.close_button.clicked.connect(self.reject)
 
-    def _lay_out(self) -> None:
-        form = QFormLayout()
-        form.setHorizontalSpacing(2 * theme.GRID)
-        form.setVerticalSpacing(theme.GRID)
-        for text, field in (
-            ("Layout", self.layout_box), ("Columns", self.columns), ("Padding", self.padding),
-            ("Scale", self.scale), ("Background", self.background), ("", self.labels),
-        ):  # fmt: skip
-            label = QLabel(text)
-            label.setObjectName("muted")
-            label.setBuddy(field)
-            field.setAccessibleName(text or "labels")
-            form.addRow(label, field)
-        side = QVBoxLayout()
-        side.setSpacing(theme.GRID)
-        side.addLayout(form)
-        side.addWidget(self.size_text)
-        side.addWidget(self.message)
-        side.addStretch(1)
-        for button in (self.save_button, self.copy_button, self.close_button):
-            side.addWidget(button)
-        box = QWidget()
-        box.setLayout(side)
-        side.setContentsMargins(0, 0, 0, 0)
-        box.setFixedWidth(312)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(*[2 * theme.GRID] * 4)
-        row.setSpacing(2 * theme.GRID)
-        row.addWidget(self.preview, 1)
-        row.addWidget(box)
+    # -- kinds and options --------------------------------------------------------------------
 
     @property
-    def layout_key(self) -> str:
-        """The layout taken, a key of `LAYOUTS`; empty where the job brings no pictures."""
-        return self.layout_box.currentData() or ""
+    def kind(self) -> str:
+        """The kind taken, a key of `KINDS`."""
+        return self._kind
 
-    @property
-    def style_options(self) -> grid.GridStyle:
-        """The options as the grid takes them."""
-        return grid.GridStyle(
-            columns=self.columns.value(),
-            padding=self.padding.value(),
-            scale=self.scale.value(),
-            background=BACKGROUNDS[self.background.currentData()],
-            labels=self.labels.isChecked(),
-        )
-
-    @property
-    def recipe(self) -> dict[str, Any]:
-        """What goes into the file's metadata."""
-        return {**self._job.recipe, "layout": self.layout_key}
-
-    # The preview
+    def choose(self, kind: str, options: Mapping[str, Any] | None = None, suffix: str = "") -> None:
+        """Take a kind, with options of one's own or those of last time."""
+        row = list(KINDS).index(kind)
+        if self.kinds.currentRow() != row:
+            self.kinds.setCurrentRow(row)
+        if options is not None and self.form is not None:
+            self.form.set_values(sound(kind, options))
+            if (at := self.format.findData(suffix)) >= 0:
+                self.format.setCurrentIndex(at)
+            self._later()
 
     @Slot()
-    def _layout_changed(self) -> None:
-        layout = LAYOUTS.get(self.layout_key)
-        self.columns.setEnabled(layout is not None and layout.wraps)
-        sheet = self._job.sheets.get(self.layout_key)
-        self.labels.setEnabled(sheet is not None and any((*sheet.row_labels, *sheet.column_labels)))
+    def _on_kind(self) -> None:
+        item = self.kinds.currentItem()
+        if item is None:
+            return
+        self._remember()
+        self._kind = item.data(Qt.ItemDataRole.UserRole)
+        kind = KINDS[self._kind]
+        self.about.setText(tr(kind.about))
+        self.form = OptionsForm(kind.fields, self._choices(), self._recalled())
+        self.form.changed.connect(self._on_option)
+        self.area.setWidget(self.form)
+        suffix = self._settings.get(f"export/{self._kind}/suffix", kind.suffixes[0] if kind.suffixes else "")
+        self.format.blockSignals(True)
+        self.format.clear()
+        for one in kind.suffixes:
+            self.format.addItem(one[1:].upper(), one)
+        self.format.setCurrentIndex(max(0, self.format.findData(suffix)))
+        self.format.blockSignals(False)
+        self.format.setVisible(bool(kind.suffixes))
+        self.name.setText(self._name_of.get(self._kind) or self._suggested())
+        self._settings.set("export/kind", self._kind)
+        self.preview.clear(tr("drawing…"))
+        self._show_target()
+        self._later()
+
+    def _choices(self) -> dict[str, dict[str, str]]:
+        material = self._material
+        sources = {}
+        for key, title in SOURCES.items():
+            if faces := material.sources.get(key):
+                count = "" if key == "current" else f" · {len(faces):,}"
+                sources[key] = tr(title) + count
+        return {
+            "attributes": {name: name for name in material.model.attributes},
+            "sources": sources,
+            "ends": {face.name: face.name for face in material.ends},
+        }
+
+    def _recalled(self) -> dict[str, Any]:
+        """The options of last time; amounts only where they are of an attribute of this model."""
+        try:
+            found = json.loads(self._settings.get(f"export/{self._kind}", "{}"))
+        except ValueError:
+            found = {}
+        values = sound(self._kind, found if isinstance(found, dict) else {})
+        for key, ends in (("attribute", ("from", "to")), ("second", ("from2", "to2"))):
+            if key in values and values[key] not in self._material.model.attributes:
+                self._aim(values, key, ends)
+        return values
+
+    def _aim(self, values: dict[str, Any], key: str, ends: tuple[str, str], name: str = "") -> None:
+        """Amounts that suit an attribute: as far as the editor's filmstrip goes."""
+        attributes = self._material.model.attributes
+        if attributes:
+            first = self._material.attribute if self._material.attribute in attributes else attributes[0]
+            rest = [a for a in attributes if a != first]
+            name = name or (first if key == "attribute" or not rest else rest[0])
+            values[key] = name
+            reach = round(1.5 * self._material.reach(name), 2)
+            values[ends[0]], values[ends[1]] = -reach, reach
+
+    @Slot(str)
+    def _on_option(self, key: str) -> None:
+        assert self.form is not None
+        ends = {"attribute": ("from", "to"), "second": ("from2", "to2")}.get(key)
+        if ends is not None:
+            values = self.form.values()
+            self._aim(values, key, ends, values[key])
+            self.form.set_values(values)
+        if key == "content" and self.form.values()["content"] == "one" and self.form.values()["count"] > 8:
+            self.form.set_values({"count": 8})  # a row each
         self._later()
 
     @Slot()
+    def _on_format(self) -> None:
+        self._show_target()
+        self._later()
+
+    def _remember(self) -> None:
+        if self._kind and self.form is not None:
+            self._settings.set(f"export/{self._kind}", json.dumps(self.form.values()))
+            if self.suffix:
+                self._settings.set(f"export/{self._kind}/suffix", self.suffix)
+
+    @property
+    def suffix(self) -> str:
+        """The ending of the file; empty where a folder is made."""
+        return self.format.currentData() or ""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options as they are now."""
+        kind = KINDS[self._kind]
+        values = defaults(self._kind) | (self.form.values() if self.form is not None else {})
+        return {field.key: _plain(field, values[field.key]) for field in kind.fields}
+
+    # -- the file -----------------------------------------------------------------------------
+
+    def _suggested(self) -> str:
+        kind, material = KINDS[self._kind], self._material
+        stem = (
+            Path(material.face.name).stem if self._kind == "face" and material.face else material.model.name
+        )
+        return _NO_NAME.sub("-", f"{stem}-{kind.name}").strip(" .")
+
+    @property
+    def target(self) -> Path:
+        """Where the export goes."""
+        folder = Path(self._settings.get(FOLDER, "") or Path.home())
+        return folder / f"{_NO_NAME.sub('-', self.name.text()).strip(' .')}{self.suffix}"
+
+    @Slot()
+    def _on_name(self) -> None:
+        self._name_of[self._kind] = self.name.text()
+        self._show_target()
+
+    @Slot()
+    def _on_named(self) -> None:
+        """An ending that was typed is the format."""
+        typed = Path(self.name.text())
+        if typed.suffix.lower() in KINDS[self._kind].suffixes:
+            self.name.setText(typed.stem)
+            self._name_of[self._kind] = typed.stem
+            self.format.setCurrentIndex(self.format.findData(typed.suffix.lower()))
+        self._show_target()
+
+    @Slot()
+    def _choose_folder(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, tr("Where exports go"), str(self.target.parent))
+        if chosen:
+            self._settings.set(FOLDER, chosen)
+            self._show_target()
+
+    def _show_target(self) -> None:
+        target = self.target
+        text = self.folder.fontMetrics().elidedText(
+            str(target.parent), Qt.TextElideMode.ElideMiddle, self.folder.maximumWidth() - 32
+        )
+        self.folder.setText(text)
+        self.folder.setAccessibleName(tr("folder {path}", path=target.parent))
+        taken = self._taken()
+        self.export.setText(tr("Replace") if taken else tr("Export"))
+        if taken:
+            self._say(tr("{name} is there already and will be replaced.", name=target.name), "warn")
+        elif self.message.property("tone") == "warn":
+            self._say("")
+        self._show_buttons()
+
+    def _taken(self) -> bool:
+        target = self.target
+        if self._kind == "onnx":
+            return any((target / name).exists() for name in export_onnx.NAMES)
+        return target.exists()
+
+    # -- the preview --------------------------------------------------------------------------
+
+    @Slot()
     def _later(self) -> None:
+        self._shown = None
+        self._show_buttons()
         self._timer.start()
 
     @Slot()
     def refresh(self) -> None:
-        """Compose anew and show it."""
+        """Ask for the preview of what is chosen now."""
         self._timer.stop()
-        self._picture = None
-        try:
-            self._picture = self._compose()
-        except IntroVACError as error:
-            self._say(str(error), bad=True)
-        else:
+        if self._writing is not None:
+            return
+        if self.message.property("tone") in ("bad", "good"):
             self._say("")
-        ready = self._picture is not None
-        for button in (self.save_button, self.copy_button):
-            button.setEnabled(ready)
-        self.size_text.setText(
-            f"{self._picture.width:,} × {self._picture.height:,} pixels" if self._picture else ""
-        )
-        self.preview.set_image(to_qimage(np.asarray(self._picture)) if self._picture else QImage())
+        self.size_text.setText("")
+        if self._kind == "onnx":
+            self._show_onnx()
+            return
+        self._serial += 1
+        self.jobWanted.emit(self._job())
 
-    def _compose(self) -> Image.Image:
-        sheet = self._job.sheets.get(self.layout_key)
-        pictures = [cell for row in sheet.rows for cell in row if cell is not None] if sheet else []
-        if sheet is None or not pictures:
-            raise DataError("There are no pictures to export.")
-        style = self.style_options
-        cells = len(sheet.rows) * max(len(row) for row in sheet.rows)
-        pixels = cells * (pictures[0].shape[0] * style.scale + style.padding) ** 2
-        if pixels > _MEGAPIXELS * 1_000_000:
-            raise DataError(f"Too large: {pixels / 1e6:,.0f} megapixels. Lower the scale.")
-        return compose(self.layout_key, sheet, style)
+    def _job(self, target: Path | None = None) -> Job:
+        return Job(self._material, self._kind, self.options, self.suffix, target, self._serial)
 
-    def _say(self, text: str, bad: bool = False) -> None:
-        colours = theme.current()
-        self.message.setText(text)
-        self.message.setStyleSheet(f"color: {colours.bad if bad else colours.good};")
+    def _stale(self, job: Job) -> bool:
+        return job.serial != self._serial or self._timer.isActive() or job.kind != self._kind
 
-    # Saving
+    @Slot(object)
+    def show_preview(self, preview: Preview) -> None:
+        """Show it, unless something else has been chosen since."""
+        if self._stale(preview.job):
+            return
+        self._shown = preview
+        self.preview.set_waiting("")
+        if preview.job.numbers:
+            self.preview.set_text(preview.text)
+        else:
+            fps = float(preview.job.options.get("fps", 0)) if preview.job.moving else 0
+            self.preview.set_frames(preview.frames, QSize(preview.width, preview.height), fps)
+        self._show_size(0)
+        self._show_target()
+
+    def _show_size(self, size: int) -> None:
+        shown, parts = self._shown, []
+        if shown is not None and shown.width:
+            parts.append(tr("{width:,} × {height:,} px", width=shown.width, height=shown.height))
+            if shown.job.moving:
+                frames, fps = len(shown.frames), float(shown.job.options["fps"])
+                parts.append(trn("{n} frame", "{n} frames", frames))
+                parts.append(tr("{seconds:.1f} s", seconds=frames / fps))
+        if shown is not None and shown.job.kind == "codes":
+            faces = len(self._material.sources.get(str(shown.job.options["source"]), ()))
+            parts.append(trn("{n:,} face", "{n:,} faces", faces))
+        if size:
+            parts.append(tr("about {size}", size=_bytes(size)))
+        self.size_text.setText("   ·   ".join(parts))
+
+    def _show_onnx(self) -> None:
+        model = self._material.model
+        lacking = export_onnx.missing()
+        d, s = model.dim, model.size
+        lines = [
+            "encoder.onnx",
+            f"    images  (batch, 3, {s}, {s})  float32, RGB in [0, 1]",
+            f" →  mu      (batch, {d})",
+            f" →  logvar  (batch, {d})",
+            "",
+            "decoder.onnx",
+            f"    codes   (batch, {d})",
+            f" →  images  (batch, 3, {s}, {s})",
+            "",
+            tr("Both carry the attributes, their hyperplanes, and how"),
+            tr("pictures are to be prepared."),
+            "",
+            tr("Nothing is written unless onnxruntime computes what the"),
+            tr("model computes, to {tolerance:g}.", tolerance=export_onnx.TOLERANCE),
+        ]
+        self.preview.set_text("\n".join(lines))
+        self.size_text.setText(tr("opset {n}", n=export_onnx.OPSET))
+        if lacking:
+            packages = ", ".join(lacking)
+            self._say(
+                tr("This needs {packages}: {command}", packages=packages, command=export_onnx.EXTRA), "bad"
+            )
+        self._show_buttons()
+
+    # -- writing ------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being written."""
+        return self._writing is not None or self._exporting_onnx
+
+    def _show_buttons(self) -> None:
+        named = bool(self.name.text().strip(" ."))
+        ready = self._shown is not None or (self._kind == "onnx" and not export_onnx.missing())
+        self.export.setEnabled(ready and named and not self.busy)
+        still = self._shown is not None and len(self._shown.frames) == 1
+        self.copy_button.setVisible(self._kind in ("face", "grid", "triplets", "strip") and not self.busy)
+        self.copy_button.setEnabled(still)
+
+    def _set_busy(self, busy: bool, text: str = "") -> None:
+        for widget in (self.kinds, self.area, self.name, self.format, self.folder):
+            widget.setEnabled(not busy)
+        self.progress.setVisible(busy)
+        self.doing.setVisible(busy)
+        self.message.setVisible(not busy)
+        self.size_text.setVisible(not busy)
+        self.doing.say(text)
+        self.progress.setRange(0, 0)
+        self.close_button.setText(tr("Cancel") if busy else tr("Close"))
+        self._show_buttons()
 
     @Slot()
-    def _ask(self) -> None:
-        folder = self._settings.get(_FOLDER, str(Path.home()))
-        chosen, kind = QFileDialog.getSaveFileName(
-            self, "Export", str(Path(folder) / f"{self._job.name}.png"), ";;".join(FILTERS.values())
-        )
-        if chosen:
-            path = Path(chosen)
-            suffixes = {text: suffix for suffix, text in FILTERS.items()}
-            self.save_to(path if path.suffix else path.with_suffix(suffixes.get(kind, ".png")))
-
-    def save_to(self, path: Path) -> bool:
-        """Write the picture; what went wrong is said in the dialog, which stays as it is."""
+    def write(self) -> None:
+        """Export; what goes wrong is said here."""
         if self._timer.isActive():
             self.refresh()
-        if self._picture is None:
-            return False
-        recipe, left_out = _fitting(self.recipe, path)
-        try:
-            grid.save(self._picture, path, recipe)
-        except IntroVACError as error:
-            self._say(str(error), bad=True)
-            return False
-        self._settings.set(_FOLDER, str(path.parent))
-        note = " The codes did not fit into its metadata; a PNG keeps them." if left_out else ""
-        self._say(f"Saved {path.name}.{note}")
-        return True
+        if self.busy:
+            return
+        self._remember()
+        self._say("")
+        target = self.target
+        if self._kind == "onnx":
+            self._exporting_onnx = True
+            self._set_busy(True, tr("starting…"))
+            self.folderWanted.emit(target)
+            return
+        self._serial += 1
+        self._writing = self._job(target)
+        self._set_busy(True, tr("writing {name}…", name=target.name))
+        self.jobWanted.emit(self._writing)
+
+    @Slot(object, int, int)
+    def show_progress(self, job: Job | None, done: int, total: int) -> None:
+        """How far it is; None is the ONNX export."""
+        if self.busy and (job is self._writing or job is None):
+            self.progress.setRange(0, total)
+            self.progress.setValue(done)
+        elif job is not None and not self._stale(job) and done < total:
+            self.preview.set_waiting(tr("drawing {done:,} of {total:,}", done=done, total=total))
+
+    @Slot(str)
+    def show_step(self, text: str) -> None:
+        """What the ONNX export is doing."""
+        self.doing.say(text)
+
+    @Slot(object)
+    def show_end(self, end: object) -> None:
+        """A preview or a file is done."""
+        if not isinstance(end, JobEnd):
+            return
+        if end.job is self._writing:
+            self._writing = None
+            self._set_busy(False)
+            self._show_written(end)
+        elif end.job.target is None and not self._stale(end.job):
+            self.preview.set_waiting("")
+            if end.error:
+                self._shown = None
+                self.preview.clear()
+                self._say(end.error, "bad")
+                self._show_buttons()
+            elif not end.cancelled:
+                self._show_size(end.size)
+
+    def _show_written(self, end: JobEnd) -> None:
+        target = end.job.target
+        assert target is not None
+        self._show_target()
+        if end.cancelled:
+            self._say(tr("Stopped; nothing was written."), "muted")
+        elif end.error:
+            self._say(end.error, "bad")
+        else:
+            text = tr("Saved {name}, {size}.", name=target.name, size=_bytes(end.size))
+            if end.left_out:
+                text += " " + trn(
+                    "The code of {n} face did not fit beside it; a PNG or WebP keeps all.",
+                    "The codes of {n} faces did not fit beside it; a PNG or WebP keeps all.",
+                    end.left_out,
+                )
+            self._settings.set(FOLDER, str(target.parent))
+            self._say(text, "good")
+
+    @Slot(str, str)
+    def show_onnx_end(self, text: str, trouble: str) -> None:
+        """The ONNX files are there, or why they are not."""
+        self._exporting_onnx = False
+        self._set_busy(False)
+        self._show_target()
+        self._say(trouble or text, "bad" if trouble else "good")
 
     @Slot()
     def copy(self) -> None:
         """Put the picture on the clipboard."""
-        if self._timer.isActive():
-            self.refresh()
-        if self._picture is not None:
-            QGuiApplication.clipboard().setImage(to_qimage(np.asarray(self._picture)))
-            self._say("Copied.")
+        if self._shown is not None and len(self._shown.frames) == 1:
+            picture = self._shown.frames[0]
+            QGuiApplication.clipboard().setImage(to_qimage(np.asarray(picture)))
+            height, width = picture.shape[:2]
+            self._say(tr("Copied, {width:,} × {height:,} px.", width=width, height=height), "good")
+
+    def _say(self, text: str, tone: str = "muted") -> None:
+        colours = theme.current()
+        colour = {"bad": colours.bad, "good": colours.good, "warn": colours.warn}.get(tone, colours.muted)
+        self.message.setText(text)
+        self.message.setProperty("tone", tone if text else "")
+        self.message.setStyleSheet(f"color: {colour};")
+
+    def reject(self) -> None:
+        """Close; while something is written, give that up first."""
+        if self.busy:
+            self.cancelWanted.emit()
+            self.doing.say(tr("stopping…"))
+            return
+        self._timer.stop()
+        self._remember()
+        super().reject()
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "preview"):
+            self._say(self.message.text(), str(self.message.property("tone") or "muted"))
             self.preview.update()
 
 
-def _fitting(recipe: dict[str, Any], path: Path) -> tuple[dict[str, Any], bool]:
-    """The recipe, without its codes where the format has no room for them; and whether they went."""
-    if path.suffix.lower() == ".png" or "z" not in recipe or len(json.dumps(recipe)) <= _EXIF_ROOM:
-        return recipe, False
-    return {key: value for key, value in recipe.items() if key != "z"}, True
+def _plain(field: Field, value: Any) -> Any:
+    """A value as JSON has it."""
+    return round(float(value), 4) if field.control == "number" else value
+
+
+def _bytes(size: int) -> str:
+    """A size for people."""
+    if size < 1000:
+        return tr("{n} bytes", n=size)
+    if size < 1_000_000:
+        return tr("{n:.0f} KB", n=size / 1000)
+    return tr("{n:.1f} MB", n=size / 1e6)

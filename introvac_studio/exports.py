@@ -1,4 +1,4 @@
-"""What an export shows: the paper's triplets, and strips over delta, of the current face and others."""
+"""What a picture carries: the recipe that made it, and the face and edit that come back from one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from introvac_studio.messages import ExportJob, Sheet
 from introvac_studio.state import Edit, Face, Image, ModelInfo
-from trainer import grid, latent
+from trainer import directions, grid, latent
 from trainer.errors import IntroVACError, ModelError
 
 Decode = Callable[[ArrayLike], Image]
@@ -61,12 +60,48 @@ def reopened(note: Mapping[str, Any], model: ModelInfo) -> tuple[Face, Edit]:
         )
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ModelError("its recipe is not that of an edited face") from error
+    if note.get("layout") == "path":  # written before a path's ends were codes without the edit
+        edit = Edit(keep=edit.keep)
     if mu.ndim != 1 or not all(map(math.isfinite, edit.amounts.values())):
         raise ModelError("its recipe is not that of an edited face")
     for name in edit.keep:
         model.planes.normal(name)
     edit.step(model.planes)
     return Face(str(about.pop("name", "face")), mu, None, about), edit
+
+
+def with_directions(note: Mapping[str, Any], planes: latent.Hyperplanes) -> latent.Hyperplanes:
+    """Hyperplanes with the directions that a recipe brings along and the model does not have.
+
+    Raises:
+        ModelError: they are none.
+    """
+    added = note.get("directions", {})
+    if not isinstance(added, Mapping):
+        raise ModelError("its recipe has no readable directions")
+    for name, row in added.items():
+        if str(name) in planes.names:
+            continue
+        try:
+            planes = directions.extend(planes, str(name), row["w"], float(row["b"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"its direction {name!r} is not readable") from error
+    return planes
+
+
+def others(note: Mapping[str, Any], model: ModelInfo) -> list[Face]:
+    """The faces of a recipe after the first; those without a code are left out.
+
+    Raises:
+        ModelError: codes of another dimension, or not finite.
+    """
+    found = []
+    for about, z in zip(list(note.get("faces", ()))[1:], list(note.get("z", ()))[1:], strict=False):
+        if isinstance(about, Mapping):
+            about = dict(about)
+            name = str(about.pop("name", "face"))
+            found.append(Face(name, latent.finite_codes(z, model.dim), None, about))
+    return found
 
 
 def _refined(face: Face) -> dict[str, Any]:
@@ -101,45 +136,3 @@ class FaceFile:
         except IntroVACError as error:
             return Saved(self.path, str(error))
         return Saved(self.path)
-
-
-@dataclass(frozen=True, eq=False)
-class EditExport:
-    """The same edit on several faces; call it with a decoder, away from the window's thread.
-
-    `attribute` and `deltas` make the strip.
-    """
-
-    model: ModelInfo
-    faces: tuple[Face, ...]
-    edit: Edit
-    attribute: str
-    deltas: tuple[float, ...]
-
-    def __call__(self, decode: Decode) -> ExportJob:
-        mu = np.stack([f.mu for f in self.faces])
-        planes = self.model.planes
-        reconstructed = decode(mu)
-        edited = decode(mu + self.edit.step(planes))
-        originals = tuple(f.original for f in self.faces)
-        rows: list[tuple[Image | None, ...]] = [originals, tuple(reconstructed), tuple(edited)]
-        labels = ("original", "reconstruction", "edited")
-        sheets = {"triplets": Sheet(tuple(rows), labels, ("",) * len(self.faces))}
-        if self.attribute and self._has_way(planes):
-            steps = [self.edit.with_amount(self.attribute, d).step(planes) for d in self.deltas]
-            columns = [decode(mu + step) for step in steps]
-            strip = tuple(tuple(column[i] for column in columns) for i in range(len(self.faces)))
-            heads = tuple("0" if d == 0 else f"{d:+g}" for d in self.deltas)
-            sheets["strip"] = Sheet(strip, (), heads)
-        note = recipe(self.model, self.faces, self.edit) | {
-            "strip": {"attribute": self.attribute, "deltas": list(self.deltas)}
-        }
-        return ExportJob(sheets, note, f"{self.model.name}-edit")
-
-    def _has_way(self, planes: latent.Hyperplanes) -> bool:
-        """Whether there is anything left of the strip's direction."""
-        try:
-            self.edit.heading(planes, self.attribute)
-        except ModelError:
-            return False
-        return True

@@ -1,19 +1,15 @@
 """The way from the edited face to another one: a film to scrub, to export, and to take a frame from.
 
-Wiring: `picturesWanted(stamp, codes (n, d), serial)`, `endWanted(stamp, Path or picture, name, recipe)` and
-`filmWanted(stamp, make)` are requests to the inference worker, whose answers come to `show_pictures`,
-`show_end`, `show_failure` and `show_saved`.
+Wiring: `picturesWanted(stamp, codes (n, d), serial)` and `endWanted(stamp, Path or picture, name, recipe)`
+are requests to the inference worker, whose answers come to `show_pictures`, `show_end` and `show_failure`;
+`exportWanted(PathExport)` asks for the export dialog.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike
 from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
@@ -31,7 +27,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from introvac_studio import exports, theme
+from introvac_studio import theme
+from introvac_studio.exporting import PathExport
 from introvac_studio.messages import Failure, Opened, Strip
 from introvac_studio.panels.faces import PHOTO_FILTER
 from introvac_studio.settings import Settings
@@ -41,41 +38,11 @@ from introvac_studio.widgets.image_view import ImageView
 from introvac_studio.widgets.path_strip import PathStrip
 from introvac_studio.widgets.segmented import Segmented
 from introvac_studio.widgets.texts import muted, tabular
-from trainer import grid, paths
+from trainer import paths
 from trainer.errors import IntroVACError
 
 MAX_STEPS = 120  # pictures kept on screen
-_FOLDER = "export/folder"
-_STRIPS = {".png": "Strip, PNG (*.png)", ".jpg": "Strip, JPEG (*.jpg)"}
-FILTERS = {s: f"Animation, {s[1:].upper()} (*{s})" for s in paths.SUFFIXES} | {
-    s: text for s, text in _STRIPS.items() if s not in paths.SUFFIXES
-}
 _SIDE = 300
-
-
-@dataclass(frozen=True, eq=False)
-class Film:
-    """Decoded frames (n, S, S, 3) as a file; call it in a worker, since writing takes a moment."""
-
-    path: Path
-    images: Image
-    fps: float
-    back: bool
-    scale: int
-    note: dict[str, Any]
-
-    def __call__(self, decode: Callable[[ArrayLike], Image]) -> exports.Saved:
-        try:
-            if self.path.suffix.lower() in paths.SUFFIXES:
-                paths.save_film(
-                    self.images, self.path, fps=self.fps, back=self.back, scale=self.scale, recipe=self.note
-                )
-            else:
-                picture = grid.strip(self.images, style=grid.GridStyle(scale=self.scale))
-                grid.save(picture, self.path, self.note)
-        except (IntroVACError, OSError) as error:
-            return exports.Saved(self.path, str(error), "path")
-        return exports.Saved(self.path, what="path")
 
 
 class PathDialog(QDialog):
@@ -83,7 +50,7 @@ class PathDialog(QDialog):
 
     picturesWanted = Signal(int, object, int)
     endWanted = Signal(int, object, str, object)
-    filmWanted = Signal(int, object)
+    exportWanted = Signal(object)
 
     def __init__(self, state: StudioState, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -144,11 +111,9 @@ class PathDialog(QDialog):
             "linear: the straight line. spherical: turns at an even rate, so that codes in between stay as "
             "far from the middle of the prior as the ends are."
         )
-        self.steps, self.scale, self.fps = QSpinBox(), QSpinBox(), QDoubleSpinBox()
+        self.steps, self.fps = QSpinBox(), QDoubleSpinBox()
         self.steps.setRange(2, MAX_STEPS)
         self.steps.setKeyboardTracking(False)
-        self.scale.setRange(1, 16)
-        self.scale.setPrefix("× ")
         self.fps.setRange(1, 50)
         self.fps.setDecimals(0)
         self.fps.setSuffix(" per second")
@@ -163,7 +128,7 @@ class PathDialog(QDialog):
         )
         self.export.setObjectName("primary")
         self.use.setToolTip("The edited face becomes this one; one step of history")
-        self.export.setToolTip("An animation, or all pictures in a row; the recipe goes into the file")
+        self.export.setToolTip("An animation, or all pictures in a row, with its recipe inside")
         for button in (self.photo, self.play, self.use, self.export, self.close_button):
             button.setAutoDefault(False)
 
@@ -172,7 +137,6 @@ class PathDialog(QDialog):
         self.kind.set_value(get("path/kind", "linear"))
         self.steps.setValue(get("path/steps", 24))
         self.fps.setValue(get("path/fps", 12.0))
-        self.scale.setValue(get("path/scale", max(1, 256 // self._model.size)))
         self.back.setChecked(get("path/back", True))
 
     def _lay_out(self) -> None:
@@ -218,7 +182,7 @@ class PathDialog(QDialog):
         form.setHorizontalSpacing(2 * theme.GRID)
         form.setVerticalSpacing(theme.GRID)
         for label, field in (
-            ("Way", self.kind), ("Pictures", self.steps), ("Speed", self.fps), ("Scale", self.scale),
+            ("Way", self.kind), ("Pictures", self.steps), ("Speed", self.fps),
         ):  # fmt: skip
             caption = muted(label)
             caption.setBuddy(field)
@@ -249,7 +213,7 @@ class PathDialog(QDialog):
         self.strip.chosen.connect(self.slider.setValue)
         self.play.clicked.connect(self.toggle)
         self.kind.changed.connect(self._remember)
-        for box in (self.steps, self.scale, self.fps):
+        for box in (self.steps, self.fps):
             box.valueChanged.connect(self._remember)
         self.back.toggled.connect(self._remember)
         self.use.clicked.connect(self._on_use)
@@ -316,7 +280,6 @@ class PathDialog(QDialog):
         put("path/kind", self.kind.value)
         put("path/steps", self.steps.value())
         put("path/fps", self.fps.value())
-        put("path/scale", self.scale.value())
         put("path/back", self.back.isChecked())
         if self._timer.isActive():
             self._timer.start(self._interval())
@@ -372,10 +335,9 @@ class PathDialog(QDialog):
             widget.setEnabled(self.images is not None)
         for button in (self.use, self.export):
             button.setEnabled(self.ready)
-        side = self._model.size * self.scale.value()
         frames = self.steps.value()
         frames = 2 * frames - 2 if self.back.isChecked() and frames > 2 else frames
-        self.size_text.setText(f"{side} × {side} px  ·  animation of {frames / self.fps.value():.1f} s")
+        self.size_text.setText(f"animation of {frames / self.fps.value():.1f} s")
 
     # -- playing ------------------------------------------------------------------------------
 
@@ -422,49 +384,17 @@ class PathDialog(QDialog):
             self._state.commit(f"frame {place + 1} of the path", edit)
             self._say("The edited face is this frame now; Ctrl+Z in the window takes it back.")
 
-    def note(self) -> dict[str, Any]:
-        """What made the path, as JSON: enough to make it again with the same model."""
-        assert self._b is not None and self._codes is not None
-        return exports.recipe(self._model, [self._face, self._b], self._edit) | {
-            "z": [np.round(self._codes[k], 6).tolist() for k in (0, -1)],
-            "kind": self.kind.value,
-            "steps": len(self._codes),
-            "layout": "path",
-        }
-
     @Slot()
     def _ask(self) -> None:
-        kind = self._settings.get("path/suffix", next(iter(FILTERS)))
-        start = Path(self._settings.get(_FOLDER, str(Path.home()))) / f"path{kind}"
-        chosen, text = QFileDialog.getSaveFileName(
-            self, "Export the path", str(start), ";;".join(FILTERS.values()), FILTERS.get(kind, "")
-        )
-        if chosen:
-            path = Path(chosen)
-            suffixes = {text: suffix for suffix, text in FILTERS.items()}
-            self.save_to(path if path.suffix else path.with_suffix(suffixes.get(text, ".gif")))
-
-    def save_to(self, path: Path) -> None:
-        """Write the path in the background; `show_saved` says how it went."""
-        if not self.ready or self.images is None:
-            return
-        self._say(f"Writing {path.name}…")
-        film = Film(
-            path, self.images, self.fps.value(), self.back.isChecked(), self.scale.value(), self.note()
-        )
-        self.filmWanted.emit(self._model.stamp, film)
-
-    @Slot(object)
-    def show_saved(self, result: object) -> None:
-        """Say that the file is there, or why it is not."""
-        if not isinstance(result, exports.Saved) or result.what != "path":
-            return
-        if result.trouble:
-            self._say(result.trouble, bad=True)
-            return
-        self._settings.set(_FOLDER, str(result.path.parent))
-        self._settings.set("path/suffix", result.path.suffix.lower())
-        self._say(f"Saved {result.path.name}.")
+        """Let the path be exported as it is now."""
+        if self.ready and self._b is not None:
+            options = {
+                "way": self.kind.value,
+                "frames": self.steps.value(),
+                "fps": round(self.fps.value()),
+                "back": self.back.isChecked(),
+            }
+            self.exportWanted.emit(PathExport(self._face, self._edit, self._b, options))
 
     def _say(self, text: str, bad: bool = False) -> None:
         colours = theme.current()

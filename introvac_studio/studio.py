@@ -11,18 +11,17 @@ import numpy as np
 from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
-from introvac_studio import exports, presses, resources, theme
+from introvac_studio import presses, resources, theme
 from introvac_studio.comparing import Comparing
 from introvac_studio.directions import Directions
 from introvac_studio.evaluations import Evaluations
-from introvac_studio.export_dialog import ExportDialog
+from introvac_studio.exporting import Exporting
 from introvac_studio.guide import Guide
 from introvac_studio.linking import Linking
 from introvac_studio.main_window import Command, Dock, MainWindow
 from introvac_studio.messages import (
     ChainPath,
     Codes,
-    ExportJob,
     Failure,
     Found,
     Opened,
@@ -30,7 +29,7 @@ from introvac_studio.messages import (
     RefineRequest,
 )
 from introvac_studio.opening import first_model
-from introvac_studio.panels.editor import EditorPanel, strip_deltas
+from introvac_studio.panels.editor import EditorPanel
 from introvac_studio.panels.faces import PREPARING, FacesPanel
 from introvac_studio.panels.generate import GeneratePanel
 from introvac_studio.panels.history import HistoryPanel
@@ -45,12 +44,11 @@ from introvac_studio.workers.faces import FacesThread, FacesWanted
 from introvac_studio.workers.inference import InferenceThread
 from introvac_studio.workers.refining import RefineThread
 from introvac_studio.workers.sampling import SamplingThread
-from trainer import config, grid
-from trainer.errors import ConfigError, DataError, ModelError
+from trainer import config
+from trainer.errors import ConfigError
 
 RECENT = 8  # models remembered
 REFINE_STEPS = 50
-GRID_FACES = 8  # faces in an exported grid
 AVATARS = "avatars:600:1"  # another seed than any training default: faces that no model has seen
 
 
@@ -108,6 +106,10 @@ class Studio(QObject):
             self.state, self.settings, self.inference, self.editor, self.faces, self.window, self
         )
         self.comparing = Comparing(self.state, self.settings, device, self)
+        self.exporting = Exporting(
+            self.state, self.settings, self.inference, self.editor, self.faces, self.generate, self.window,
+            device, self,
+        )  # fmt: skip
         self.linking = Linking(
             self.state, self.inference, self.editor, self.faces, self.latent, self.runs.data, self
         )
@@ -159,11 +161,8 @@ class Studio(QObject):
             Command("&File", "Open model…", "Ctrl+O", self.choose_model),
             *self.guide.file_commands(),
             Command("&File", "Open photo…", "Ctrl+Shift+O", self.faces.choose_photo),
-            Command("&File", "Open edit from a picture…", "Ctrl+Shift+E", self.choose_edit),
             *self.photos.file_commands(),
-            Command("&File", "", "", lambda: None),
-            Command("&File", "Save face…", "Ctrl+S", self.save_face),
-            Command("&File", "Export grid…", "Ctrl+E", self.export_grid),
+            *self.exporting.commands(),
             Command("&File", "", "", lambda: None),
             Command("&File", "Evaluate the model", "Ctrl+M", self.evaluate_model),
             Command("&File", "Open results of an evaluation…", "Ctrl+Shift+M", self.choose_results),
@@ -178,8 +177,8 @@ class Studio(QObject):
             Command("&Edit", "How independent?", "Ctrl+I", self.editor.independence.click),
             Command("&Edit", "Path between two faces…", "Ctrl+P", self.show_path),
             *self.photos.edit_commands(),
-            *self.guide.edit_commands(),
             *self.linking.commands(),
+            *self.guide.edit_commands(),
             *self.directions.commands(),
             *presses.commands(self.window, self._buttons(), "&Run"),
             *self.window.commands(),
@@ -225,7 +224,6 @@ class Studio(QObject):
         inference.stripReady.connect(editor.show_strip)
         inference.faceReady.connect(self._on_face_ready)
         inference.codesReady.connect(self._on_codes_ready)
-        inference.rendered.connect(self._on_rendered)
         inference.openFailed.connect(self._on_open_failed)
         inference.progressed.connect(self._on_progress)
         inference.failed.connect(self._on_failed)
@@ -235,8 +233,6 @@ class Studio(QObject):
         editor.stripRequested.connect(self._request_strip)
         self.photos.complained.connect(self.complain)
         self.photos.told.connect(self._on_told)
-        editor.saveRequested.connect(self.save_face)
-        editor.exportRequested.connect(self.export_grid)
         editor.untilRequested.connect(inference.until)
         editor.refineRequested.connect(self.refine_face)
         editor.refused.connect(self.complain)
@@ -255,7 +251,6 @@ class Studio(QObject):
         generate.requested.connect(sampling.submit)
         generate.cancelRequested.connect(sampling.cancel)
         generate.faceChosen.connect(self._on_face_chosen)
-        generate.exportRequested.connect(self.show_export)
         sampling.planned.connect(generate.show_plan)
         sampling.batchReady.connect(generate.add_batch)
         sampling.progressed.connect(generate.show_progress)
@@ -281,6 +276,12 @@ class Studio(QObject):
             self.window.cancelRequested.connect(worker.cancel)
         self._connect_comparing()
         self._connect_linking()
+        exporting = self.exporting
+        exporting.complained.connect(self.complain)
+        exporting.told.connect(self._on_told)
+        exporting.modelWanted.connect(self.open_model)
+        exporting.photoWanted.connect(self.photos.open)
+        exporting.editWanted.connect(self._show_edit)
         guide = self.guide
         guide.modelWanted.connect(self.open_model)
         guide.photoWanted.connect(self.faces.choose_photo)
@@ -355,6 +356,7 @@ class Studio(QObject):
         self.directions.close()
         self.photos.close()
         self.comparing.close()
+        self.exporting.close()
         self.faces_thread.close()
         self.inference.close()
 
@@ -468,6 +470,7 @@ class Studio(QObject):
     def _on_device_changed(self, device: str) -> None:
         """Open the model again, where pictures are computed from now on."""
         self._device = self.generate.device = self.evaluations.panel.device = device
+        self.exporting.thread_.set_device(device)
         if self.state.model is not None:
             self.open_model(self.state.model.path)
 
@@ -541,7 +544,8 @@ class Studio(QObject):
         self.refining.cancel()
         self.state.set_model(model)
         self.window.show_progress("ready", 0, 0)
-        self._carry(model, face, edit)
+        if not self.exporting.awaits(model):
+            self._carry(model, face, edit)
         self.open_faces(self.settings.get(_faces_key(model), "") or _trained_on(model) or AVATARS)
 
     def _carry(self, model: ModelInfo, face: Face | None, edit: Edit) -> None:
@@ -711,96 +715,6 @@ class Studio(QObject):
         if self.state.face is not None and self.state.model is not None:
             self.inference.reconstruct(self.state.model.stamp, self.state.face.mu, self.state.revision)
 
-    @Slot()
-    def save_face(self) -> None:
-        """Save the edited face as it is now, with its recipe inside."""
-        model, face, z = self.state.model, self.state.face, self.state.z
-        if model is None or face is None or z is None:
-            self.complain("There is no face to save yet; choose one on the left first.")
-            return
-        note = exports.recipe(model, [face], self.state.edit)
-        folder = self.settings.get("export/folder", "")
-        name = Path(folder) / f"{Path(face.name).stem}-edited.png"
-        chosen, _ = QFileDialog.getSaveFileName(
-            self.window, "Save the edited face", str(name), "Pictures (*.png *.jpg *.webp)"
-        )
-        if chosen:
-            path = Path(chosen)
-            self.save_code(path if path.suffix else path.with_suffix(".png"), model, z, note)
-
-    def save_code(self, path: Path, model: ModelInfo, z: np.ndarray, note: dict[str, Any]) -> None:
-        """Write the picture of a code (d,) to a file; the window says how it went."""
-        self.inference.render(model.stamp, exports.FaceFile(path, model.size, z, note))
-
-    @Slot(object)
-    def _on_rendered(self, result: ExportJob | exports.Saved) -> None:
-        if isinstance(result, ExportJob):
-            self.show_export(result)
-        elif result.trouble:
-            if result.what != "path" or self.path_dialog is None:  # an open dialog says so itself
-                self.complain(f"The {result.what} was not saved: {result.trouble}")
-        else:
-            self.settings.set("export/folder", str(result.path.parent))
-            self.window.show_progress(f"saved {result.path}", 0, 0)
-
-    @Slot()
-    def choose_edit(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(
-            self.window,
-            "Open an edit from a saved picture",
-            self.settings.get("export/folder", ""),
-            "Pictures (*.png *.jpg *.webp)",
-        )
-        if path:
-            self.open_edit(Path(path))
-
-    def open_edit(self, path: Path) -> None:
-        """Take up the edit whose recipe a saved picture carries: its face, sliders and what it keeps."""
-        model, faces = self.state.model, self.state.faces
-        if model is None:
-            self.complain("An edit needs a model; open one with File > Open model.")
-            return
-        try:
-            note = grid.read_recipe(path)
-            if note is None:
-                raise DataError(f"{path.name} carries no recipe; open it as a photo instead")
-            face, edit = exports.reopened(note, model)
-        except DataError as error:
-            self.complain(str(error))
-            return
-        except ModelError as error:
-            self.complain(f"{path.name} cannot be taken up: {error}.")
-            return
-        if faces is not None and face.recipe.get("data") == faces.spec and face.name in faces.names:
-            face = replace(face, original=faces.images[faces.names.index(face.name)])
-        self.state.open_face(face, edit)
-        self.window.show_workspace("edit")
-
-    @Slot()
-    def export_grid(self) -> None:
-        """The current edit on the current face and its neighbours in the browser."""
-        model, face = self.state.model, self.state.face
-        if model is None or face is None:
-            self.complain("There is no face to export yet; choose one on the left first.")
-            return
-        name = self.editor.horizontal.currentText()
-        self.inference.render(
-            model.stamp,
-            exports.EditExport(
-                model,
-                (face, *self.linking.beside(face, self.faces.gallery.visible, GRID_FACES - 1)),
-                self.state.edit,
-                name,
-                strip_deltas(self.state.delta_of(name)),
-            ),
-        )
-
-    @Slot(object)
-    def show_export(self, job: ExportJob) -> None:
-        dialog = ExportDialog(job, self.settings, self.window)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
-
     @Slot(str)
     def _on_told(self, text: str) -> None:
         self.window.show_progress(text, 0, 0)
@@ -816,11 +730,10 @@ class Studio(QObject):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.picturesWanted.connect(inference.path)
         dialog.endWanted.connect(inference.open_end)
-        dialog.filmWanted.connect(inference.render)
+        dialog.exportWanted.connect(self.exporting.show_path)
         inference.pathReady.connect(dialog.show_pictures)
         inference.endReady.connect(dialog.show_end)
         inference.endFailed.connect(dialog.show_failure)
-        inference.rendered.connect(dialog.show_saved)
         dialog.finished.connect(self._on_path_closed)
         self.path_dialog = dialog
         dialog.open()

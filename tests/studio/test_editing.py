@@ -329,8 +329,13 @@ def test_that_a_walk_towards_wanted_labels_keeps_and_is_one_step(studio: Studio)
 
 def saved(studio: Studio, qtbot: QtBot, path: Path, note: dict) -> Path:
     with qtbot.waitSignal(studio.inference.rendered, timeout=WAIT):
-        studio.save_code(path, studio.state.model, studio.state.z, note)
+        studio.exporting.save_code(path, studio.state.model, studio.state.z, note)
     return path
+
+
+def reopen(studio: Studio, qtbot: QtBot, path: Path) -> None:
+    with qtbot.waitSignal(studio.exporting.thread_.finished_, timeout=WAIT):
+        studio.exporting.open_edit(path)
 
 
 def test_that_a_saved_picture_reopens_the_edit_with_what_it_keeps(
@@ -342,7 +347,7 @@ def test_that_a_saved_picture_reopens_the_edit_with_what_it_keeps(
     z, original = state.z, state.face.original
     path = saved(studio, qtbot, tmp_path / "a.png", exports.recipe(state.model, [state.face], state.edit))
     state.open_face(replace(state.face, name="another", mu=np.zeros(state.model.dim), original=None))
-    studio.open_edit(path)
+    reopen(studio, qtbot, path)
     assert np.allclose(state.z, z, atol=1e-5) and state.edit.keep == ("Eyeglasses", "FacialHair")
     assert dict(state.edit.amounts) == {HAT: 5.0, "Smiling": -2.0}
     assert np.array_equal(state.face.original, original)
@@ -368,13 +373,13 @@ def test_that_a_recipe_that_does_not_fit_is_said_and_nothing_is_lost(
     state = studio.state
     note = exports.recipe(state.model, [state.face], Edit({HAT: 1.0})) | change
     face = state.face
-    studio.open_edit(saved(studio, qtbot, tmp_path / "a.png", note))
+    reopen(studio, qtbot, saved(studio, qtbot, tmp_path / "a.png", note))
     assert said in studio.window.notifications.text and state.face is face and state.edit.empty
 
 
-def test_that_a_picture_without_a_recipe_is_said(studio: Studio, tmp_path: Path) -> None:
+def test_that_a_picture_without_a_recipe_is_said(studio: Studio, qtbot: QtBot, tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
-    studio.open_edit(tmp_path / "plain.png")
+    reopen(studio, qtbot, tmp_path / "plain.png")
     assert "plain.png carries no recipe" in studio.window.notifications.text
 
 

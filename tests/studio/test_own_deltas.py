@@ -75,9 +75,14 @@ def test_that_the_filmstrip_and_its_export_go_as_far_as_its_attribute(told: Stud
         qtbot.waitUntil(lambda d=delta: editor.strip.deltas[-1] == 1.5 * d, timeout=WAIT)
         QTest.mouseClick(editor.strip, BUTTON, pos=editor.strip._cell(8).center().toPoint())
         assert told.state.edit.amount(name) == 1.5 * delta
-        with qtbot.waitSignal(told.inference.rendered, timeout=WAIT) as rendered:
-            editor.exportRequested.emit()
-        assert rendered.args[0].recipe["strip"] == {"attribute": name, "deltas": list(editor.strip.deltas)}
+        editor.exportRequested.emit()
+        dialog = told.exporting.dialog
+        assert dialog is not None
+        dialog.choose("strip")
+        options = dialog.options
+        assert options["attribute"] == name and options["to"] == -options["from"] == 1.5 * delta
+        dialog.reject()
+        told.settings.forget("export/strip")
 
 
 def test_that_a_search_stops_at_the_attributes_own_bound(told: Studio) -> None:

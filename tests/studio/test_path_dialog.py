@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from introvac_studio.path_dialog import PathDialog
 from introvac_studio.state import Edit
 from introvac_studio.studio import Studio
 from trainer import paths
-from trainer.grid import RECIPE_KEY, read_recipe
+from trainer.grid import read_recipe
 
 from .conftest import WAIT
 
@@ -112,45 +111,46 @@ def test_that_the_strip_shows_what_fits_and_a_click_goes_there(walked: PathDialo
     assert walked.slider.value() == shown[2]
 
 
-@pytest.mark.parametrize("name", ["way.gif", "way.webp"])
-def test_that_a_film_opens_again(walked: PathDialog, qtbot: QtBot, tmp_path: Path, name: str) -> None:
-    walked.steps.setValue(5)
-    walked.scale.setValue(2)
-    qtbot.waitUntil(lambda: walked.ready, timeout=WAIT)
-    walked.save_to(tmp_path / name)
-    qtbot.waitUntil(lambda: walked.message.text() == f"Saved {name}.", timeout=WAIT)
-    with Image.open(tmp_path / name) as film:
-        assert film.n_frames == 8 and film.size == (128, 128)
-        comment = film.info.get("comment", b"")
-    recipe = json.loads(comment)[RECIPE_KEY] if comment else read_recipe(tmp_path / name)
-    assert recipe["kind"] == "linear" and recipe["steps"] == 5
-
-
-def test_that_a_strip_keeps_how_it_was_made(
-    walked: PathDialog, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        QFileDialog, "getSaveFileName", lambda *a: (str(tmp_path / "way"), "Strip, PNG (*.png)")
-    )
+def exported(studio: Studio, walked: PathDialog, qtbot: QtBot, path: Path) -> Path:
+    """Export the path as the dialog offers it, in the format of a file's name."""
     QTest.mouseClick(walked.export, LEFT)
-    qtbot.waitUntil(lambda: walked.message.text() == "Saved way.png.", timeout=WAIT)
-    recipe = read_recipe(tmp_path / "way.png")
-    assert recipe["kind"] == "linear" and recipe["steps"] == 24 and recipe["deltas"] == {"Eyeglasses": 2.0}
-    assert np.allclose(recipe["z"], walked._codes[[0, -1]], atol=1e-5)
-    with Image.open(tmp_path / "way.png") as picture:
-        assert picture.width > 20 * picture.height
+    dialog = studio.exporting.dialog
+    assert dialog is not None and dialog.kind == "path"
+    studio.settings.set("export/folder", str(path.parent))
+    dialog.format.setCurrentIndex(dialog.format.findData(path.suffix))
+    dialog.name.setText(path.stem)
+    qtbot.waitUntil(dialog.export.isEnabled, timeout=WAIT)
+    QTest.mouseClick(dialog.export, LEFT)
+    qtbot.waitUntil(lambda: not dialog.busy, timeout=WAIT)
+    return path
 
 
-def test_that_what_cannot_be_written_is_said(
+@pytest.mark.parametrize("name", ["way.gif", "way.webp", "way.png"])
+def test_that_a_path_is_exported_as_it_is_and_tells_how_it_was_made(
+    studio: Studio, walked: PathDialog, qtbot: QtBot, tmp_path: Path, name: str
+) -> None:
+    walked.steps.setValue(5)
+    walked.kind.set_value("spherical")
+    qtbot.waitUntil(lambda: walked.ready, timeout=WAIT)
+    path = exported(studio, walked, qtbot, tmp_path / name)
+    assert "Saved" in studio.exporting.dialog.message.text()
+    recipe = read_recipe(path)
+    assert recipe["export"]["options"]["way"] == "spherical" and recipe["export"]["options"]["frames"] == 5
+    assert recipe["deltas"] == {"Eyeglasses": 2.0}
+    assert np.allclose(recipe["z"][0], studio.state.face.mu, atol=1e-5)
+    assert np.allclose(recipe["z"][1], walked._codes[-1], atol=1e-5)
+    with Image.open(path) as film:
+        assert (film.width == 5 * 256) if name.endswith("png") else (film.n_frames == 8)
+    studio.exporting.dialog.reject()
+
+
+def test_that_what_cannot_be_written_is_said_in_the_dialog(
     studio: Studio, walked: PathDialog, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    walked.save_to(tmp_path / "missing" / "way.gif")
-    qtbot.waitUntil(lambda: "cannot be written" in walked.message.text(), timeout=WAIT)
-    assert walked.ready and walked.isVisible() and studio.window.notifications.text == ""
-    walked.save_to(tmp_path / "way.tiff")
-    walked.reject()
-    qtbot.waitUntil(lambda: ".tiff" in studio.window.notifications.text, timeout=WAIT)
-    assert studio.window.notifications.text.startswith("The path was not saved")
+    exported(studio, walked, qtbot, tmp_path / "missing" / "way.gif")
+    assert "cannot be written" in studio.exporting.dialog.message.text()
+    studio.exporting.dialog.reject()
+    assert walked.ready and walked.isVisible() and studio.window.banner.text == ""
 
 
 def test_that_a_photo_may_be_the_end_and_a_broken_one_changes_nothing(

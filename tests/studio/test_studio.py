@@ -307,7 +307,7 @@ def test_that_an_exported_grid_reopens_with_its_recipe(studio: Studio, qtbot: Qt
 def test_that_a_saved_face_is_the_face_on_screen(studio: Studio, qtbot: QtBot, tmp_path: Path) -> None:
     shown, state = settled(studio, qtbot), studio.state
     with qtbot.waitSignal(studio.inference.rendered, timeout=WAIT):
-        studio.save_code(tmp_path / "face.png", state.model, state.z, {"note": "kept"})
+        studio.exporting.save_code(tmp_path / "face.png", state.model, state.z, {"note": "kept"})
     assert grid.read_recipe(tmp_path / "face.png") == {"note": "kept"}
     with Image.open(tmp_path / "face.png") as picture:
         saved = np.asarray(picture)
@@ -316,7 +316,7 @@ def test_that_a_saved_face_is_the_face_on_screen(studio: Studio, qtbot: QtBot, t
 
 def test_that_an_unwritable_path_is_said(studio: Studio, qtbot: QtBot, tmp_path: Path) -> None:
     path = tmp_path / "missing" / "face.png"
-    studio.save_code(path, studio.state.model, studio.state.z, {})
+    studio.exporting.save_code(path, studio.state.model, studio.state.z, {})
     qtbot.waitUntil(lambda: "missing" in studio.window.notifications.text, timeout=WAIT)
 
 
