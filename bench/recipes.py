@@ -42,6 +42,8 @@ class Recipe:
 
 _MIRROR = {"mirror_share": 0.5, "classifier_bias": False}
 _LIGHT = _MIRROR | {"beta_cl": 3}
+_MORE = {"mirror_share": 0.75, "classifier_bias": False}
+_READ = {"edge_weight": 2, "read_draws": True}
 
 RECIPES: dict[str, Recipe] = {
     "vac": Recipe("no game", {"enabled": False}),
@@ -50,7 +52,7 @@ RECIPES: dict[str, Recipe] = {
         "mean over logits, no bias, weight decay",
         {"bce_reduction": "mean", "classifier_bias": False, "weight_decay": 1e-5},
     ),
-    "studio": Recipe("light, edge 2, draws read", PRESETS["studio"]),
+    "studio": Recipe("three quarters mirrored, no bias, edge 2, b_reg 4, draws read", PRESETS["studio"]),
     "no-bias": Recipe("no bias", {"classifier_bias": False}),
     "average": Recipe("averaged weights, decay 0.995", {"ema_decay": 0.995}),
     "group": Recipe("group normalisation", {"norm": "group"}),
@@ -70,6 +72,9 @@ RECIPES: dict[str, Recipe] = {
     "light": Recipe("mirror, no bias, edge 1, b_CL 3", _LIGHT | {"edge_weight": 1}),
     "light-bias": Recipe("mirror, edge 2, b_CL 3", _LIGHT | {"classifier_bias": True, "edge_weight": 2}),
     "light-read": Recipe("light, draws read", _LIGHT | {"edge_weight": 1, "read_draws": True}),
+    "light-edge": Recipe("mirror, no bias, edge 2, b_CL 3, draws read", _LIGHT | _READ),
+    "strong": Recipe("three quarters mirrored, no bias, edge 2, draws read", _MORE | _READ),
+    "middle": Recipe("strong, b_CL 5", _MORE | _READ | {"beta_cl": 5}),
     "strong-read": Recipe(
         "mirror, no bias, edge 2, b_G 10, draws read",
         _MIRROR | {"edge_weight": 2, "beta_g": 10, "read_draws": True},

@@ -7,16 +7,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trainer.config import PRESETS, TrainConfig, with_settings
+from trainer.config import PRESETS, QUICK_SCALE, TrainConfig, with_settings
 from trainer.errors import ConfigError
 from trainer.metrics.features import NAMES as FEATURES
 
 # Where the size and the schedule come from. Data and crop are the user's, the recipe is the preset's.
 SCALES: dict[str, dict[str, object]] = {
     "paper": {},
-    "quick": {
-        k: v for k, v in PRESETS["quick"].items() if k not in ("data", "crop") and k not in PRESETS["studio"]
-    },
+    "quick": {k: v for k, v in QUICK_SCALE.items() if k not in ("data", "crop")},
 }
 SCALE_HELP = {
     "paper": "the preset as it is: 128 px, 150 epochs",
