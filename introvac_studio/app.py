@@ -90,11 +90,18 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _speak(settings: Settings) -> None:
-    """Take the language that the user chose, else the desktop's."""
-    from PySide6.QtCore import QLocale
+    """Take the language that the user chose, else the desktop's, for our texts and for Qt's own."""
+    from PySide6.QtCore import QCoreApplication, QLibraryInfo, QLocale, QTranslator
 
     from introvac_studio import language
     from introvac_studio.settings import LANGUAGE
 
     chosen = settings.get(LANGUAGE, "")
-    language.use([chosen] if chosen else QLocale.system().uiLanguages())
+    wanted = [chosen] if chosen else QLocale.system().uiLanguages()
+    language.use(wanted)
+    spoken = language.spoken()
+    if spoken != "en":
+        words = QTranslator(QCoreApplication.instance())
+        folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
+        if words.load(QLocale(spoken), "qtbase", "_", folder):
+            QCoreApplication.installTranslator(words)

@@ -37,6 +37,11 @@ def use(languages: Sequence[str]) -> None:
     _words = gettext.translation(DOMAIN, resources.path("locale"), names, fallback=True)
 
 
+def spoken() -> str:
+    """The code of the language that is spoken; "en" where there is no catalogue."""
+    return _words.info().get("language", "") or "en"
+
+
 def speak(words: gettext.NullTranslations) -> gettext.NullTranslations:
     """Take a catalogue as it is; gives back the one before."""
     global _words

@@ -17,6 +17,7 @@ from introvac_studio.directions import Directions
 from introvac_studio.evaluations import Evaluations
 from introvac_studio.exporting import Exporting
 from introvac_studio.guide import Guide
+from introvac_studio.language import mark, tr
 from introvac_studio.linking import Linking
 from introvac_studio.main_window import Command, Dock, MainWindow
 from introvac_studio.messages import (
@@ -87,7 +88,9 @@ class Studio(QObject):
         self.settings = settings or Settings()
         self._device = device
         self.state = StudioState(self)
-        self.state.editChanged.connect(self._request_frame)  # first, so that it is decoded while panels follow
+        self.state.editChanged.connect(
+            self._request_frame
+        )  # first, so that it is decoded while panels follow
         self.inference = inference or InferenceThread(self)
         self.faces_thread = FacesThread(self)
         self.sampling = SamplingThread(self)
@@ -132,50 +135,56 @@ class Studio(QObject):
         window = self.window
         window.add_workspace(
             "edit",
-            "Edit",
+            mark("Edit"),
             (
-                Dock("faces", "Faces", self.faces, width=236),
-                Dock("history", "History", self.history, over="faces"),
-                Dock("editor", "Editor", self.editor, width=640, beside="faces"),
-                Dock("latent", "Latent space", self.latent, width=380, beside="editor", narrow="faces"),
+                Dock("faces", mark("Faces"), self.faces, width=236),
+                Dock("history", mark("History"), self.history, over="faces"),
+                Dock("editor", mark("Editor"), self.editor, width=640, beside="faces"),
+                Dock("latent", mark("Latent space"), self.latent, width=380, beside="editor", narrow="faces"),
                 *self.linking.docks(),
                 *self.comparing.docks(),
             ),
         )
-        window.add_workspace("train", "Train", self.runs.docks())
+        window.add_workspace("train", mark("Train"), self.runs.docks())
         window.add_workspace(
             "generate",
-            "Generate",
+            mark("Generate"),
             (
-                Dock("generate", "Generate", self.generate, width=852),
-                Dock("diagnostics", "Diagnostics", self.generate.diagnostics, width=396, beside="generate"),
+                Dock("generate", mark("Generate"), self.generate, width=852),
+                Dock(
+                    "diagnostics",
+                    mark("Diagnostics"),
+                    self.generate.diagnostics,
+                    width=396,
+                    beside="generate",
+                ),
             ),
         )
-        window.add_workspace("evaluate", "Evaluate", self.evaluations.docks())
+        window.add_workspace("evaluate", mark("Evaluate"), self.evaluations.docks())
         window.add_commands(self._commands())
         window.restore()
 
     def _commands(self) -> tuple[Command, ...]:
         undo = self.state.undo_stack
         return (
-            Command("&File", "Open model…", "Ctrl+O", self.choose_model),
+            Command("&File", mark("Open model…"), "Ctrl+O", self.choose_model),
             *self.guide.file_commands(),
-            Command("&File", "Open photo…", "Ctrl+Shift+O", self.faces.choose_photo),
+            Command("&File", mark("Open photo…"), "Ctrl+Shift+O", self.faces.choose_photo),
             *self.photos.file_commands(),
             *self.exporting.commands(),
             Command("&File", "", "", lambda: None),
-            Command("&File", "Evaluate the model", "Ctrl+M", self.evaluate_model),
-            Command("&File", "Open results of an evaluation…", "Ctrl+Shift+M", self.choose_results),
+            Command("&File", mark("Evaluate the model"), "Ctrl+M", self.evaluate_model),
+            Command("&File", mark("Open results of an evaluation…"), "Ctrl+Shift+M", self.choose_results),
             Command("&File", "", "", lambda: None),
-            Command("&File", "Quit", "Ctrl+Q", self.window.close),
-            Command("&Edit", "Undo", "Ctrl+Z", undo.undo),
-            Command("&Edit", "Redo", "Ctrl+Shift+Z", undo.redo),
-            Command("&Edit", "Reset edit", "Ctrl+R", self.state.reset),
-            Command("&Edit", "Random face", "Ctrl+G", self.draw_face),
-            Command("&Edit", "Refine face", "Ctrl+Shift+R", self.editor.refine.click),
-            Command("&Edit", "Towards what is wanted…", "Ctrl+T", self.editor.ask_wants),
-            Command("&Edit", "How independent?", "Ctrl+I", self.editor.independence.click),
-            Command("&Edit", "Path between two faces…", "Ctrl+P", self.show_path),
+            Command("&File", mark("Quit"), "Ctrl+Q", self.window.close),
+            Command("&Edit", mark("Undo"), "Ctrl+Z", undo.undo),
+            Command("&Edit", mark("Redo"), "Ctrl+Shift+Z", undo.redo),
+            Command("&Edit", mark("Reset edit"), "Ctrl+R", self.state.reset),
+            Command("&Edit", mark("Random face"), "Ctrl+G", self.draw_face),
+            Command("&Edit", mark("Refine face"), "Ctrl+Shift+R", self.editor.refine.click),
+            Command("&Edit", mark("Towards what is wanted…"), "Ctrl+T", self.editor.ask_wants),
+            Command("&Edit", mark("How independent?"), "Ctrl+I", self.editor.independence.click),
+            Command("&Edit", mark("Path between two faces…"), "Ctrl+P", self.show_path),
             *self.photos.edit_commands(),
             *self.linking.commands(),
             *self.guide.edit_commands(),
@@ -366,7 +375,7 @@ class Studio(QObject):
             return
         if self.busy:  # it may have ended while the question was open
             self._closing = True
-            self.window.show_progress("stopping what runs…", 0, 0)
+            self.window.show_progress(tr("stopping what runs…"), 0, 0)
             self.runs.stop()
             self.evaluations.stop()
             return
@@ -382,15 +391,17 @@ class Studio(QObject):
         texts = []
         if self.runs.running:
             texts.append(
-                "A training run is going on. A checkpoint is written, and the run can be resumed later from "
-                "the Train page."
+                tr(
+                    "A training run is going on. A checkpoint is written, and the run can be resumed later "
+                    "from the Train page."
+                )
             )
         if self.evaluations.running:
-            texts.append("An evaluation is going on. It cannot be resumed, only started again.")
+            texts.append(tr("An evaluation is going on. It cannot be resumed, only started again."))
         answer = QMessageBox.question(
             self.window,
-            "Something is running",
-            " ".join([*texts, "Stop and quit?"]),
+            tr("Something is running"),
+            " ".join([*texts, tr("Stop and quit?")]),
             QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
             QMessageBox.StandardButton.Cancel,
         )
@@ -488,18 +499,20 @@ class Studio(QObject):
             self.open_model(path)
             return
         if not (path / "config.json").is_file():
-            self._open_failed(f"{path} is no run directory: it has no config.json")
+            self._open_failed(tr("{path} is no run directory: it has no config.json", path=path))
             return
         self.runs.show_run(path)
         self.window.show_workspace("train")
         if (path / "model.safetensors").is_file():
             self.open_model(path / "model.safetensors")
         else:
-            self._open_failed(f"{path} has no model yet; it gets one at the end of its first epoch")
+            self._open_failed(
+                tr("{path} has no model yet; it gets one at the end of its first epoch", path=path)
+            )
 
     def open_model(self, path: Path) -> None:
         """Open a model file in the background; the window says when it is there."""
-        self.window.show_progress(f"opening {path.name}…", 0, 0)
+        self.window.show_progress(tr("opening {name}…", name=path.name), 0, 0)
         self._model_wanted = self.inference.open_model(path, self._device)
 
     @Slot(object)
@@ -509,7 +522,7 @@ class Studio(QObject):
     def _open_failed(self, text: str) -> None:
         """Say why a model did not open; what was open stays, and where nothing was, the demo opens."""
         demo = resources.path(resources.DEMO)
-        self.window.show_progress("ready", 0, 0)
+        self.window.show_progress(tr("ready"), 0, 0)
         self._on_model_changed()
         state = self.state
         if state.model is None:
@@ -527,7 +540,10 @@ class Studio(QObject):
     @Slot()
     def choose_model(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
-            self.window, "Open a model", self.settings.get("model/folder", ""), "Models (*.safetensors)"
+            self.window,
+            tr("Open a model"),
+            self.settings.get("model/folder", ""),
+            tr("Models (*.safetensors)"),
         )
         if path:
             self.settings.set("model/folder", str(Path(path).parent))
@@ -543,7 +559,7 @@ class Studio(QObject):
         face, edit = self.state.face, self.state.edit
         self.refining.cancel()
         self.state.set_model(model)
-        self.window.show_progress("ready", 0, 0)
+        self.window.show_progress(tr("ready"), 0, 0)
         if not self.exporting.awaits(model):
             self._carry(model, face, edit)
         self.open_faces(self.settings.get(_faces_key(model), "") or _trained_on(model) or AVATARS)
@@ -569,9 +585,9 @@ class Studio(QObject):
             if path == model.path:
                 box.addItem(f"{model.name} · {model.size} px", path)
             elif path.exists():
-                name = "demo" if path == demo else path.parent.name if path.stem == "model" else path.stem
+                name = tr("demo") if path == demo else path.parent.name if path.stem == "model" else path.stem
                 box.addItem(name, path)
-        box.addItem("Open model…", None)
+        box.addItem(tr("Open model…"), None)
         self.window.device.setText(model.device)
 
     @Slot(object)
@@ -620,8 +636,8 @@ class Studio(QObject):
         if wanted is not self._faces_wanted:
             return
         self.faces.set_busy("")
-        self.window.show_progress("ready", 0, 0)
-        self.complain(f"The faces could not be opened: {failure.text}")
+        self.window.show_progress(tr("ready"), 0, 0)
+        self.complain(tr("The faces could not be opened: {error}", error=failure.text))
         model = self.state.model
         if model is not None and wanted.spec != AVATARS:
             self.settings.set(_faces_key(model), "")
@@ -631,7 +647,7 @@ class Studio(QObject):
     def _on_codes_ready(self, codes: Codes) -> None:
         if self.state.faces is codes.faces:
             self.state.set_codes(codes.mu)
-        self.window.show_progress("ready", 0, 0)
+        self.window.show_progress(tr("ready"), 0, 0)
 
     @Slot(int)
     def open_row(self, index: int) -> None:
@@ -661,7 +677,7 @@ class Studio(QObject):
 
     @Slot(object)
     def _on_found(self, found: Found) -> None:
-        self.window.show_progress("ready", 0, 0)
+        self.window.show_progress(tr("ready"), 0, 0)
         self.editor.take_found(found)
 
     @Slot()
@@ -669,10 +685,10 @@ class Studio(QObject):
         """Look for a code whose picture is nearer to the current face's original."""
         model, face = self.state.model, self.state.face
         if model is None or face is None or face.original is None:
-            self.complain("Refining needs a face that came from a picture.")
+            self.complain(tr("Refining needs a face that came from a picture."))
             return
         self.editor.set_refining(True)
-        self.window.show_progress("refining…", 0, 1, True)
+        self.window.show_progress(tr("refining…"), 0, 1, True)
         self.refining.submit(
             RefineRequest(model.stamp, model.path, model.digest, face, self._device, REFINE_STEPS)
         )
@@ -680,18 +696,18 @@ class Studio(QObject):
     @Slot(object)
     def _on_refined(self, end: RefineEnd) -> None:
         self.editor.set_refining(False)
-        self.window.show_progress("ready", 0, 0)
+        self.window.show_progress(tr("ready"), 0, 0)
         found = end.refinement
         if end.error:
-            self.complain(f"The face was not refined: {end.error}")
+            self.complain(tr("The face was not refined: {error}", error=end.error))
         elif found is None:
-            self.editor.tell("refining stopped")
+            self.editor.tell(tr("refining stopped"))
         elif self.state.face is not end.request.face:
-            self.editor.tell("another face came; nothing was refined")
+            self.editor.tell(tr("another face came; nothing was refined"))
         else:
             self.state.refine(found)
             text = f"L1 {found.before:.4f} → {found.after:.4f} (−{100 * found.gain:.0f} %)"
-            self.editor.tell(text, f"refined: mean absolute error, {text}; undo goes back")
+            self.editor.tell(text, tr("refined: mean absolute error, {text}; undo goes back", text=text))
 
     # -- pictures -----------------------------------------------------------------------------------
 
@@ -724,7 +740,7 @@ class Studio(QObject):
         """The way from the edited face to another."""
         state, inference = self.state, self.inference
         if state.model is None or state.face is None:
-            self.complain("A path begins at the edited face; choose one on the left first.")
+            self.complain(tr("A path begins at the edited face; choose one on the left first."))
             return
         dialog = PathDialog(state, self.settings, self.window)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -747,12 +763,17 @@ class Studio(QObject):
     @Slot(str, int, int)
     def _on_progress(self, what: str, done: int, total: int) -> None:
         if done >= total:
-            self.window.show_progress("ready", 0, 0)
+            self.window.show_progress(tr("ready"), 0, 0)
         else:
             cancellable = what != "encoding faces"
-            self.window.show_progress(f"{what}: {done:,} of {total:,}", done, total, cancellable)
+            self.window.show_progress(
+                tr("{what}: {done} of {total}", what=tr(what), done=f"{done:,}", total=f"{total:,}"),
+                done,
+                total,
+                cancellable,
+            )
 
     @Slot(object)
     def _on_failed(self, failure: Failure) -> None:
-        self.window.show_progress("ready", 0, 0)
+        self.window.show_progress(tr("ready"), 0, 0)
         self.complain(failure.text)
