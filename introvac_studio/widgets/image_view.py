@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen
-from PySide6.QtWidgets import QApplication, QSizePolicy, QWidget
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QHelpEvent,
+    QHoverEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+)
+from PySide6.QtWidgets import QApplication, QSizePolicy, QToolTip, QWidget
 
 from introvac_studio import theme
+from introvac_studio.language import mark, tr
 from introvac_studio.widgets.pictures import to_qimage, whole_scale
 
 RADIUS = 6
 GRIP = 26
+GRIP_TIP = mark("Drag from here to another program, or to a folder")
 _FRAME = ((-1, -6), (-6, -6), (-6, 6), (6, 6), (6, 2))
 
 
@@ -149,6 +161,18 @@ class ImageView(QWidget):
         painter.drawPolyline([QPointF(x + dx, y + dy) for dx, dy in _FRAME])
         painter.drawLine(QPointF(x - 1, y + 1), QPointF(x + 6, y - 6))
         painter.drawPolyline([QPointF(x + dx, y + dy) for dx, dy in ((1, -6), (6, -6), (6, -1))])
+
+    def event(self, event: QEvent) -> bool:
+        """The grip says what it is for, and looks as if it could be taken."""
+        if self._takeable and self._image is not None:
+            if isinstance(event, QHelpEvent) and self.grip_rect().contains(QPointF(event.pos())):
+                QToolTip.showText(event.globalPos(), tr(GRIP_TIP), self)
+                return True
+            if isinstance(event, QHoverEvent) and self._press is None:
+                shape = Qt.CursorShape.OpenHandCursor if self._draggable else Qt.CursorShape.ArrowCursor
+                on_grip = self.grip_rect().contains(event.position())
+                self.setCursor(Qt.CursorShape.PointingHandCursor if on_grip else shape)
+        return super().event(event)
 
     def _takes(self, event: QMouseEvent) -> bool:
         """Whether a press begins a drag out of the window."""

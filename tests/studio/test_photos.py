@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QHoverEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
@@ -173,7 +173,10 @@ def test_that_a_copied_face_is_pasted_with_the_same_pixels(
     monkeypatch.setattr(studio.photos, "carry", lambda source, mime, pixmap: carried.append((source, mime)))
     qtbot.waitUntil(lambda: studio.editor.picture is not None, timeout=WAIT)
     view = studio.editor.edited
-    drag(view, view.grip_rect().center(), QPointF(20, 20))
+    at = view.grip_rect().center()
+    QApplication.sendEvent(view, QHoverEvent(QEvent.Type.HoverMove, at, at, QPointF(20, 20)))
+    assert view.cursor().shape() == Qt.CursorShape.PointingHandCursor
+    drag(view, at, QPointF(20, 20))
     assert not view.dragging and studio.state.edit.empty, "the grip does not edit"
     gallery = studio.faces.gallery
     start = gallery.position(3)

@@ -54,11 +54,11 @@ def open_image(source: Path | str | bytes, max_pixels: int = MAX_PIXELS) -> Imag
 
 def _decode(stream: IO[bytes], name: str, max_pixels: int) -> Image.Image:
     """The decoded picture in a stream; `name` is for messages."""
-    head = stream.read(16)
+    head = stream.read(64)
     stream.seek(0)
     if not head:
         raise DataError(f"{name}: empty, not a picture")
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIF:
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF and b"avif" not in head:
         _register_heif(name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; our own limit is checked below
