@@ -79,6 +79,7 @@ class Table:
     row_labels: tuple[str, ...] = ()
     column_labels: tuple[str, ...] = ()
     caption: str = ""
+    captions: tuple[str, ...] = ()  # of the other frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,13 +248,18 @@ def _film(job: Job) -> Plan:
     mu, n = _mu(faces), len(faces)
     z = np.concatenate([mu + step for step in _steps(material, name, ways)])
     wide = math.ceil(math.sqrt(n))
-    tables = []
-    for k, amount in enumerate(ways):
-        rows = _bands([tuple(range(k * n, (k + 1) * n))], wide)
-        said = f"{name} {amount:+.1f}" if options["labels"] else ""
-        caption = "\n".join(text for text in (said, str(options["caption"])) if text)
-        tables.append(Table(rows, caption=caption))
+    said = tuple(_said(options, f"{name} {amount:+.1f}") for amount in ways)
+    tables = [
+        Table(_bands([tuple(range(k * n, (k + 1) * n))], wide), caption=text, captions=said)
+        for k, text in enumerate(said)
+    ]
     return Plan(z, tuple(tables), faces)
+
+
+def _said(options: Options, amount: str) -> str:
+    """What stands below a frame."""
+    parts = (amount if options["labels"] else "", str(options["caption"]))
+    return "\n".join(part for part in parts if part)
 
 
 def _path(job: Job) -> Plan:
@@ -351,7 +357,9 @@ def check_room(job: Job, made: Plan) -> None:
 def picture(job: Job, table: Table, images: Image) -> PillowImage.Image:
     """A table as a picture; `images` (n, S, S, 3) are those of the plan's codes."""
     cells = [[images[cell] if isinstance(cell, int) else cell for cell in row] for row in table.rows]
-    return grid.compose(cells, job.style, table.row_labels, table.column_labels, table.caption)
+    return grid.compose(
+        cells, job.style, table.row_labels, table.column_labels, table.caption, table.captions
+    )
 
 
 def shown(job: Job, made: Plan) -> list[int]:

@@ -102,6 +102,7 @@ def compose(
     row_labels: Sequence[str] = (),
     column_labels: Sequence[str] = (),
     caption: str = "",
+    captions: Sequence[str] = (),
 ) -> Image.Image:
     """Rows of pictures on one background, labelled on the left and on top.
 
@@ -110,6 +111,7 @@ def compose(
     Args:
         cells: rows of uint8 (S, S, 3); None leaves a gap, short rows end early.
         caption: stands below all, in the middle.
+        captions: of other frames of an animation; there is room for each, so that all are of one size.
 
     Raises:
         DataError: no picture, or pictures that do not fit together.
@@ -133,10 +135,12 @@ def compose(
     heights = [max(side, t.height) for t in left]
     xs, ys = _starts(widths, margin_x, pad), _starts(heights, margin_y, pad)
     below = _Text(caption, font, ruler)
-    spare = max(0, below.width + 2 * max(pad, gap) - xs[-1]) if caption else 0
+    feet = [_Text(text, font, ruler) for text in {caption, *captions} if text]
+    spare = max(0, *(foot.width + 2 * max(pad, gap) - xs[-1] for foot in feet)) if feet else 0
     xs = [x + spare // 2 for x in xs]
-    width_of_all, foot = xs[-1] + spare - spare // 2, below.height + gap if caption else 0
-    canvas = Image.new("RGB", (width_of_all, ys[-1] + foot), style.background)
+    width_of_all = xs[-1] + spare - spare // 2
+    height_of_all = ys[-1] + (max(foot.height for foot in feet) + gap if feet else 0)
+    canvas = Image.new("RGB", (width_of_all, height_of_all), style.background)
     pen = ImageDraw.Draw(canvas)
     below.draw(pen, (width_of_all - below.width) // 2, ys[-1], style.ink)
     for x, width, text in zip(xs, widths, top, strict=False):

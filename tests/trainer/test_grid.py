@@ -194,6 +194,9 @@ def test_that_a_caption_is_whole_below_the_pictures():
     image = grid.compose([blank], style, caption="a caption wider than all of it")
     assert min(ink_margins(image, background)) >= 2 and ink_margins(image, background)[1] >= 8 + 3
     assert grid.compose([blank], style).size == (14, 14)
+    captions = ("+1", "", "two\nlines and longer")
+    sizes = {grid.compose([blank], style, caption=c, captions=captions).size for c in captions}
+    assert len(sizes) == 1 and sizes != {(14, 14)}
 
 
 def test_that_jpeg_keeps_as_many_codes_as_it_has_room_for(tmp_path):
