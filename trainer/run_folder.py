@@ -107,8 +107,8 @@ class RunFolder:
 
     def events(self, step: int) -> list[events.Event]:
         """What the run has said so far, without what going on from `step` makes void."""
-        past = lasting(read_events(self.path / EVENTS_FILE))
-        return [event for event in past if event.step <= step]
+        past = read_events(self.path / EVENTS_FILE)
+        return lasting([*past, events.Resumed(step=step)])[:-1]
 
     def load(self, learner: Learner) -> tuple[Standing, dict[str, Any]]:
         """Put weights and moments back; gives where the run stood, and all that its resume file says of it.
