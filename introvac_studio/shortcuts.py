@@ -17,6 +17,13 @@ ELSEWHERE = (
     (mark("Editor"), "Space", mark("hold to compare with the reconstruction")),
     (mark("Editor, at a slider"), "K", mark("keep its attribute while others move")),
     (mark("Editor, at a slider"), "U", mark("go until its attribute holds…")),
+    (mark("Latent space"), "V / M / L", mark("move the view / rectangle / lasso")),
+    (mark("Latent space"), "Shift / Ctrl or Alt", mark("with a brush: add to the group / remove from it")),
+    (mark("Latent space, Faces"), "Escape", mark("clear the group")),
+    (mark("Faces"), "Ctrl / Shift", mark("with a click or Space: pick into the group, or all up to here")),
+    (mark("Faces"), "Ctrl+A", mark("pick all that are shown")),
+    (mark("Pad"), "Arrows, with Shift", mark("move the face by 0.25, by 1")),
+    (mark("Pad"), "Home", mark("bring both amounts back to 0")),
 )
 
 

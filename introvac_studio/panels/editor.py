@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 
 from introvac_studio import theme
 from introvac_studio.glances import Judged
+from introvac_studio.language import mark, tr
 from introvac_studio.messages import Found, Frame, Seen, Strip, UntilRequest
 from introvac_studio.state import Edit, Face, Image, StudioState
 from introvac_studio.widgets.cosine_view import CosinePopover
@@ -41,7 +42,8 @@ from trainer import edits, latent, until
 from trainer.errors import ConfigError, ModelError
 
 STRIP = 9  # pictures in the filmstrip
-NONE = "nothing"
+NONE = mark("nothing")
+_HISTORY = (mark("Undo"), mark("Redo"), mark("Reset"))
 
 
 def strip_deltas(delta: float) -> tuple[float, ...]:
@@ -55,6 +57,11 @@ def flip_delta(z: np.ndarray, planes: latent.Hyperplanes, name: str) -> float | 
         return float(-planes.distance(z, name))
     except ModelError:
         return None
+
+
+def _sense(name: str, wanted: bool) -> str:
+    """An attribute, or its absence, in words."""
+    return name if wanted else tr("no {name}", name=name)
 
 
 class EditorPanel(QWidget):
@@ -97,11 +104,11 @@ class EditorPanel(QWidget):
 
     def _layout(self) -> None:
         space = theme.GRID
-        self.original = ImageView("original", "no picture:\na face from\nthe prior", minimum=96)
-        self.reconstruction = ImageView("reconstruction", "", minimum=96)
+        self.original = ImageView(tr("original"), tr("no picture:\na face from\nthe prior"), minimum=96)
+        self.reconstruction = ImageView(tr("reconstruction"), "", minimum=96)
         self.edited = ImageView(
-            "edited face, drag to edit",
-            "Choose a face on the left, or drop a photo here",
+            tr("edited face, drag to edit"),
+            tr("Choose a face on the left, or drop a photo here"),
             draggable=True,
             minimum=192,
         )
@@ -109,7 +116,7 @@ class EditorPanel(QWidget):
         self.crop.setObjectName("link")
         side = QVBoxLayout()
         side.setSpacing(4)
-        for view, text in ((self.original, "original"), (self.reconstruction, "reconstruction")):
+        for view, text in ((self.original, tr("original")), (self.reconstruction, tr("reconstruction"))):
             view.setFixedWidth(136)
             view.setMinimumHeight(72)  # in a low window
             view.setMaximumHeight(136)
@@ -122,10 +129,10 @@ class EditorPanel(QWidget):
                 row.addWidget(self.crop)
             side.addLayout(row)
             side.addSpacing(4)
-        self.refine = QPushButton("Refine")
+        self.refine = QPushButton(tr("Refine"))
         self.refine.setCheckable(True)
-        self.independence = QPushButton("How independent?")
-        self.independence.setToolTip("The cosines between the attributes' directions")
+        self.independence = QPushButton(tr("How independent?"))
+        self.independence.setToolTip(tr("The cosines between the attributes' directions"))
         for button in (self.refine, self.independence):
             button.setObjectName("side")
             button.setFixedWidth(136)
@@ -143,7 +150,7 @@ class EditorPanel(QWidget):
         faces.addLayout(side)
         faces.addLayout(main, 1)
 
-        self._area = ShrinkingArea("sliders")
+        self._area = ShrinkingArea(tr("sliders"))
         self._sliders = self._area.rows
         self.strip = Filmstrip()
         column = QVBoxLayout(self)
@@ -158,11 +165,11 @@ class EditorPanel(QWidget):
 
     def _drag_row(self) -> QHBoxLayout:
         self.horizontal, self.vertical = QComboBox(), QComboBox()
-        self.horizontal.setAccessibleName("attribute of a sideways drag, and of the filmstrip")
-        self.vertical.setAccessibleName("attribute of an upward drag")
+        self.horizontal.setAccessibleName(tr("attribute of a sideways drag, and of the filmstrip"))
+        self.vertical.setAccessibleName(tr("attribute of an upward drag"))
         row = QHBoxLayout()
         row.setSpacing(theme.GRID)
-        for text, box in (("Drag the face  ↔", self.horizontal), ("↕", self.vertical)):
+        for text, box in ((tr("Drag the face  ↔"), self.horizontal), ("↕", self.vertical)):
             label = QLabel(text)
             label.setObjectName("muted")
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
@@ -175,16 +182,16 @@ class EditorPanel(QWidget):
     def _buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(theme.GRID)
-        self.undo, self.redo, self.reset = QPushButton("Undo"), QPushButton("Redo"), QPushButton("Reset")
-        self.compare = QPushButton("Hold to compare")
-        self.save, self.export = QPushButton("Save face…"), QPushButton("Export…")
+        self.undo, self.redo, self.reset = (QPushButton(tr(text)) for text in _HISTORY)
+        self.compare = QPushButton(tr("Hold to compare"))
+        self.save, self.export = QPushButton(tr("Save face…")), QPushButton(tr("Export…"))
         self.export.setObjectName("primary")
-        self.undo.setToolTip("Undo the last edit (Ctrl+Z)")
-        self.redo.setToolTip("Redo (Ctrl+Shift+Z)")
-        self.reset.setToolTip("Back to the face as it was (Ctrl+R)")
-        self.compare.setToolTip("Shows the reconstruction while you hold it; Space does the same")
-        self.save.setToolTip("Save the edited face as a picture (Ctrl+S)")
-        self.export.setToolTip("Grids, strips, animations, codes, ONNX … with a preview (Ctrl+E)")
+        self.undo.setToolTip(tr("Undo the last edit (Ctrl+Z)"))
+        self.redo.setToolTip(tr("Redo (Ctrl+Shift+Z)"))
+        self.reset.setToolTip(tr("Back to the face as it was (Ctrl+R)"))
+        self.compare.setToolTip(tr("Shows the reconstruction while you hold it; Space does the same"))
+        self.save.setToolTip(tr("Save the edited face as a picture (Ctrl+S)"))
+        self.export.setToolTip(tr("Grids, strips, animations, codes, ONNX … with a preview (Ctrl+E)"))
         for button in (self.undo, self.redo, self.reset, self.compare):
             row.addWidget(button)
         row.addStretch(1)
@@ -272,7 +279,7 @@ class EditorPanel(QWidget):
             row.keepToggled.connect(self._on_keep)
             row.untilRequested.connect(self._ask_until)
             if name in self._state.added_directions:
-                remove = row.addAction(f"Remove the direction {name}")
+                remove = row.addAction(tr("Remove the direction {name}", name=name))
                 remove.triggered.connect(partial(self.removeRequested.emit, name))
                 row.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
             self._rows[name] = row
@@ -280,7 +287,7 @@ class EditorPanel(QWidget):
         self.horizontal.clear()
         self.horizontal.addItems(list(names))
         self.vertical.clear()
-        self.vertical.addItems([NONE, *names])
+        self.vertical.addItems([tr(NONE), *names])
 
     @Slot()
     def _on_face(self) -> None:
@@ -289,7 +296,7 @@ class EditorPanel(QWidget):
         self._start = Edit()
         self._frame = self._reconstruction = None
         self.original.set_image(None if face is None else face.original)
-        self.original.set_empty_text("" if face is None else "no photo:\ndrawn as\na code")
+        self.original.set_empty_text("" if face is None else tr("no photo:\ndrawn as\na code"))
         self.reconstruction.set_image(None)
         if face is None:
             self.edited.set_image(None)
@@ -376,7 +383,7 @@ class EditorPanel(QWidget):
 
     @Slot()
     def _on_drag_finished(self) -> None:
-        self._state.commit("drag on the face")
+        self._state.commit(tr("drag on the face"))
         if self._stuck:
             self._say_fixed(self._stuck)
 
@@ -413,7 +420,7 @@ class EditorPanel(QWidget):
             self._state.keep(row.attribute, on)
         except ModelError as error:
             row.lock.setChecked(not on)
-            self.refused.emit(f"{row.attribute} cannot be kept: {error}.")
+            self.refused.emit(tr("{name} cannot be kept: {reason}.", name=row.attribute, reason=error))
 
     def tell(self, text: str, more: str = "") -> None:
         """Say something about the face as it is, until it changes; `more` says it at length."""
@@ -423,7 +430,8 @@ class EditorPanel(QWidget):
 
     def _say_fixed(self, name: str) -> None:
         kept = name in self._state.edit.keep
-        self.tell(f"{name} is kept: open its padlock" if kept else f"{name}: nothing left to move")
+        text = mark("{name} is kept: open its padlock") if kept else mark("{name}: nothing left to move")
+        self.tell(tr(text, name=name))
 
     @Slot()
     def _show_independence(self) -> None:
@@ -462,7 +470,7 @@ class EditorPanel(QWidget):
             else:
                 self.take_found(Found(request, until.until_code(z, planes, way, p)))
         except ModelError as error:
-            self.refused.emit(f"{name} was not moved: {error}.")
+            self.refused.emit(tr("{name} was not moved: {reason}.", name=name, reason=error))
 
     @Slot(object)
     def take_found(self, found: Found) -> None:
@@ -471,19 +479,29 @@ class EditorPanel(QWidget):
         if state.model is None or asked.stamp != state.model.stamp or state.face is not asked.face:
             return
         if found.reach is None:
-            self.tell("search stopped")
+            self.tell(tr("search stopped"))
             return
         if not state.edit.with_amount(asked.name, 0.0).same(asked.edit):
-            self.tell("the edit changed during the search; nothing was set")
+            self.tell(tr("the edit changed during the search; nothing was set"))
             return
         amount = found.reach.delta if asked.wanted else -found.reach.delta
-        sense = asked.name if asked.wanted else f"no {asked.name}"
-        state.commit(f"until {sense}", asked.edit.with_amount(asked.name, amount))
-        reach, on = found.reach, "picture" if asked.picture else "code"
-        short = f"{sense} holds from" if reach.reached else f"{sense} not reached, best"
+        sense = _sense(asked.name, asked.wanted)
+        state.commit(tr("until {label}", label=sense), asked.edit.with_amount(asked.name, amount))
+        reach = found.reach
+        short = (
+            mark("{label} holds from {delta} (p {p})")
+            if reach.reached
+            else mark("{label} not reached, best {delta} (p {p})")
+        )
+        judge = (
+            mark("{label}, judged on the picture: {reach}")
+            if asked.picture
+            else mark("{label}, judged on the code: {reach}")
+        )
+        delta = f"{amount:+.2f}".replace("-", "−")
         self.tell(
-            f"{short} {amount:+.2f} (p {reach.probability:.2f})".replace("-", "−"),
-            f"{sense}, judged on the {on}: {reach}",
+            tr(short, label=sense, delta=delta, p=f"{reach.probability:.2f}"),
+            tr(judge, label=sense, reach=reach),
         )
 
     # -- towards what is wanted ---------------------------------------------------------------
@@ -493,7 +511,7 @@ class EditorPanel(QWidget):
         """Ask for labels to walk toward."""
         model, state = self._state.model, self._state
         if model is None or state.face is None:
-            self.refused.emit("There is no face to edit yet; choose one on the left first.")
+            self.refused.emit(tr("There is no face to edit yet; choose one on the left first."))
             return
         names = [name for name in model.attributes if self._left(name) is not None]
         limit = max((row.limit for row in self._rows.values()), default=2 * state.delta)
@@ -509,15 +527,19 @@ class EditorPanel(QWidget):
         try:
             by = edits.ascend(z, planes, wants, distance, edit.keep) - z
         except (ConfigError, ModelError) as error:
-            self.refused.emit(f"The face did not move: {error}.")
+            self.refused.emit(tr("The face did not move: {reason}.", reason=error))
             return
         state.commit(
-            "towards what is wanted", replace(edit, offset=by if edit.offset is None else edit.offset + by)
+            tr("towards what is wanted"),
+            replace(edit, offset=by if edit.offset is None else edit.offset + by),
         )
         p = dict(zip(planes.names, planes.probabilities(z + by), strict=True))
         sure = {name: float(p[name] if wanted else 1 - p[name]) for name, wanted in wants.items()}
-        text = ", ".join(f"{name if wants[name] else f'no {name}'} {q:.2f}" for name, q in sure.items())
-        self.tell(f"least sure: p {min(sure.values()):.2f}", f"walked {distance:g} towards: {text}")
+        text = ", ".join(f"{_sense(name, wants[name])} {q:.2f}" for name, q in sure.items())
+        self.tell(
+            tr("least sure: p {p}", p=f"{min(sure.values()):.2f}"),
+            tr("walked {distance} towards: {labels}", distance=f"{distance:g}", labels=text),
+        )
 
     # -- refining -----------------------------------------------------------------------------
 
@@ -542,14 +564,21 @@ class EditorPanel(QWidget):
         self.refine.setEnabled(face is not None and face.original is not None and not self._refining)
         self.refine.setChecked(face is not None and face.refined)
         if face is None or found is None:
-            self.refine.setText("Refining…" if self._refining else "Refine")
-            self.refine.setToolTip("Look for a code whose picture is nearer to the original; takes a moment")
+            self.refine.setText(tr("Refining…") if self._refining else tr("Refine"))
+            self.refine.setToolTip(
+                tr("Look for a code whose picture is nearer to the original; takes a moment")
+            )
             return
-        gain = f"−{100 * found.gain:.0f} % L1"
-        self.refine.setText(f"Refined −{100 * found.gain:.0f} %" if face.refined else "Refine again")
+        gain = f"−{100 * found.gain:.0f} %"
+        self.refine.setText(tr("Refined {gain}", gain=gain) if face.refined else tr("Refine again"))
         self.refine.setToolTip(
-            f"Mean absolute error {found.before:.4f} → {found.after:.4f} ({gain}); click to switch "
-            "between the refined code and the encoder's"
+            tr(
+                "Mean absolute error {before} → {after} ({gain} L1); click to switch between the refined "
+                "code and the encoder's",
+                before=f"{found.before:.4f}",
+                after=f"{found.after:.4f}",
+                gain=gain,
+            )
         )
 
     # -- pictures -----------------------------------------------------------------------------

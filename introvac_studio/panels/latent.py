@@ -105,7 +105,8 @@ class LatentPanel(QWidget):
         self.attribute.setToolTip(tr("Attribute that colours the points and whose hyperplane is drawn"))
         for combo in (self.mode, self.attribute):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            combo.setMinimumContentsLength(7)
+        self.mode.setMinimumContentsLength(9)
+        self.attribute.setMinimumContentsLength(5)
         self.scatter = ScatterView()
         self.scatter.setAccessibleName(tr("codes of the faces; arrow keys move the edited face"))
         self.bubble = Bubble(self.scatter)

@@ -421,4 +421,4 @@ class PadPanel(QWidget):
 
 
 def _signed(amount: float) -> str:
-    return f"{amount:+.2f}".replace("-", "−")
+    return "0.00" if abs(amount) < 0.005 else f"{amount:+.2f}".replace("-", "−")

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent,
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from introvac_studio import theme
+from introvac_studio.language import mark, tr
 from introvac_studio.widgets.glyph_button import LockButton, UntilButton
 from introvac_studio.widgets.texts import tabular
 
@@ -84,8 +85,8 @@ class ZeroSlider(QWidget):
         painter.setBrush(self._colour if self.isEnabled() else QColor(colours.border))
         painter.drawRoundedRect(QRectF(min(zero, at), y - 2, abs(at - zero), 4), 2, 2)
         painter.setPen(QPen(QColor(colours.muted), 1))
-        for mark, half in ((0.0, 7), (-self._notch, 4), (self._notch, 4)):
-            x = round(self.position_of(mark)) + 0.5
+        for place, half in ((0.0, 7), (-self._notch, 4), (self._notch, 4)):
+            x = round(self.position_of(place)) + 0.5
             painter.drawLine(QPointF(x, y - half), QPointF(x, y + half))
         painter.setPen(QPen(QColor(colours.accent), 2) if self.hasFocus() else Qt.PenStyle.NoPen)
         painter.setBrush(QColor(colours.text if self.isEnabled() else colours.muted))
@@ -171,22 +172,26 @@ class DirectionSlider(QWidget):
         row.setSpacing(6)
         name = QLabel(f'<span style="color:{colour}">●</span>&nbsp; {escape(attribute)}')
         name.setFixedWidth(name_width + 28)
-        self.slider = ZeroSlider(colour, f"{attribute}, distance along its direction")
+        self.slider = ZeroSlider(colour, tr("{name}, distance along its direction", name=attribute))
         self.lock = LockButton(
-            f"keep {attribute}",
-            f"Keep {attribute}: the other sliders leave its logit alone, and its own rests (K)",
+            tr("keep {name}", name=attribute),
+            tr("Keep {name}: the other sliders leave its logit alone, and its own rests (K)", name=attribute),
             colour,
         )
-        self.until = UntilButton(f"until {attribute} holds…", f"Go until {attribute} holds… (U)")
+        self.until = UntilButton(
+            tr("until {name} holds…", name=attribute), tr("Go until {name} holds… (U)", name=attribute)
+        )
         self.left = QLabel("")
         self.left.setObjectName("muted")
         self.left.setFont(tabular(self.left.font()))
         self.left.ensurePolished()
-        self.left.setFixedWidth(self.left.fontMetrics().horizontalAdvance("100 % left") + 4)
+        self.left.setFixedWidth(
+            self.left.fontMetrics().horizontalAdvance(tr("{share} % left", share=100)) + 4
+        )
         self.left.hide()
         self.movable = True
         self.box = QDoubleSpinBox()
-        self.box.setAccessibleName(f"{attribute}, delta")
+        self.box.setAccessibleName(tr("{name}, delta", name=attribute))
         self.box.setPrefix("δ ")
         self.box.setDecimals(2)
         self.box.setSingleStep(STEP)
@@ -195,19 +200,21 @@ class DirectionSlider(QWidget):
         self.box.setKeyboardTracking(False)
         self.box.setFont(tabular(self.box.font()))
         self.code = QLabel("p –")
-        self.image = QLabel("image –")
+        self.image = QLabel(tr("image {p}", p="–"))
         for label, width, tip in (
-            (self.code, 48, f"Probability of {attribute} that the classifier gives the moved code."),
+            (self.code, 48, mark("Probability of {name} that the classifier gives the moved code")),
             (
                 self.image,
                 76,
-                f"Probability of {attribute} after drawing the picture and encoding it again; "
-                "updated when you let go.",
+                mark(
+                    "Probability of {name} after drawing the picture and encoding it again; updated when you "
+                    "let go"
+                ),
             ),
         ):
             label.setFont(tabular(label.font()))
             label.setFixedWidth(width)
-            label.setToolTip(tip)
+            label.setToolTip(tr(tip, name=attribute))
         self.image.setObjectName("muted")
         row.addWidget(name)
         row.addWidget(self.lock)
@@ -233,9 +240,13 @@ class DirectionSlider(QWidget):
     def set_range(self, limit: float, notch: float) -> None:
         self.slider.set_range(limit, notch)
         self.slider.setToolTip(
-            f"δ is the distance that the code moves along the unit normal of {self.attribute}'s hyperplane, "
-            f"where p is 0.5; {notch:g} is usual, at the marks; arrow keys step by 0.25, Home or a double "
-            "click returns to 0"
+            tr(
+                "δ is the distance that the code moves along the unit normal of {name}'s hyperplane, where p "
+                "is 0.5; {usual} is usual, at the marks; arrow keys step by 0.25, Home or a double click "
+                "returns to 0",
+                name=self.attribute,
+                usual=f"{notch:g}",
+            )
         )
         with QSignalBlocker(self.box):
             self.box.setRange(-limit, limit)
@@ -257,11 +268,14 @@ class DirectionSlider(QWidget):
             part.setEnabled(self.movable)
         share = 0.0 if left is None else left
         self.left.setVisible(told)
-        self.left.setText("kept" if kept else f"{100 * share:.0f} % left")
+        self.left.setText(tr("kept") if kept else tr("{share} % left", share=f"{100 * share:.0f}"))
         self.left.setToolTip(
-            f"{self.attribute} stays where it is; open the padlock to move it"
+            tr("{name} stays where it is; open the padlock to move it", name=self.attribute)
             if kept
-            else f"How much of {self.attribute}'s direction keeping others leaves; δ moves its logit so much"
+            else tr(
+                "How much of {name}'s direction keeping others leaves; δ moves its logit so much",
+                name=self.attribute,
+            )
         )
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -277,7 +291,7 @@ class DirectionSlider(QWidget):
         self.code.setText("p –" if p is None else f"p {p:.2f}")
 
     def set_image_probability(self, p: float | None) -> None:
-        self.image.setText("image –" if p is None else f"image {p:.2f}")
+        self.image.setText(tr("image {p}", p="–" if p is None else f"{p:.2f}"))
 
     def _on_moved(self, value: float) -> None:
         with QSignalBlocker(self.box):
