@@ -86,8 +86,14 @@ def test_that_the_command_tells_its_steps_and_the_largest_difference(exported) -
 
 
 def test_that_a_file_that_computes_something_else_is_not_written(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    exported,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    bodies = iter([(exported[0] / name).read_bytes() for name in export_onnx.NAMES])
+    monkeypatch.setattr(export_onnx, "_proto", lambda *_: next(bodies))
     real = onnxruntime.InferenceSession.run
     monkeypatch.setattr(
         onnxruntime.InferenceSession, "run", lambda *a: [v + np.float32(1e-3) for v in real(*a)]
