@@ -12,8 +12,9 @@ from introvac_studio import resources
 
 GRID = 8  # spacing unit in device-independent pixels
 
-# Okabe and Ito's set, reordered so that neighbours differ in lightness too.
-ATTRIBUTE_COLOURS = ("#56a8f5", "#f0943a", "#2fb58a", "#d884c0", "#e3cf4b", "#7f8cff", "#e2604f", "#9aa4b2")
+# In the order of Okabe and Ito's set, moved until any two are at least 11 apart (CIEDE2000) for trichromats,
+# protanopes and deuteranopes alike.
+ATTRIBUTE_COLOURS = ("#76b3e4", "#ea923e", "#2ab58b", "#b475ae", "#edd754", "#7e8aff", "#da6556", "#a1a8b3")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ DARK = Palette(
 )  # fmt: skip
 LIGHT = Palette(
     False, "#f1f3f6", "#ffffff", "#eceff4", "#cfd5de", "#1b2028", "#5d6675",
-    "#1f66d6", "#ffffff", "#12805c", "#9a6400", "#c2362b", "#0d8a63",
+    "#1f66d6", "#ffffff", "#12805c", "#8f5d00", "#c2362b", "#0d8a63",
 )  # fmt: skip
 
 
@@ -174,7 +175,13 @@ def stylesheet(p: Palette) -> str:
         border-radius: 5px; padding: 5px 12px; min-height: 18px; }}
     QPushButton:hover {{ border-color: {p.accent}; }}
     QPushButton:pressed {{ background: {p.border}; }}
-    QPushButton:focus {{ border-color: {p.accent}; }}
+    QPushButton:focus {{ border: 2px solid {p.accent}; padding: 4px 11px; }}
+    QPushButton#primary:focus {{ border-color: {p.text}; }}
+    QPushButton#workspace:focus {{ border: 2px solid {p.accent}; padding: 3px 12px; }}
+    QToolButton:focus {{ border: 1px solid {p.accent}; border-radius: 4px; }}
+    QListView:focus, QTableView:focus, QTreeView:focus, QPlainTextEdit:focus {{ border-color: {p.accent}; }}
+    QSlider::handle:horizontal:focus {{ border: 2px solid {p.accent}; }}
+    QTabBar::tab:focus {{ color: {p.accent}; }}
     QPushButton:disabled {{ color: {p.muted}; background: {p.panel}; }}
     QPushButton#primary {{ background: {p.accent}; color: {p.accent_text}; border-color: {p.accent};
         font-weight: 600; }}
