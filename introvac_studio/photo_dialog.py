@@ -329,6 +329,8 @@ class PhotoDialog(QDialog):
             self.face_text.setText(tr("face {k} of {n}", k=self._face + 1, n=count))
         elif count:
             self.face_text.setText(trn("{n} face found", "{n} faces found", count))
+        elif self.read.box is None and self.box == self._start:
+            self.face_text.setText(tr("the photo's middle"))
         else:
             self.face_text.setText(tr("set by hand"))
 
