@@ -116,17 +116,6 @@ class Linking(QObject):
         self._state.open_face(Face(name, codes[rows].astype(np.float64).mean(axis=0), None, recipe))
         self.editWanted.emit()
 
-    def beside(self, face: Face, visible: np.ndarray, count: int) -> list[Face]:
-        """At most `count` faces to show beside one: the group's where there is one, else of those visible."""
-        faces, codes, group = self._state.faces, self._state.codes, self._state.selection
-        if faces is None or codes is None:
-            return []
-        rows = [int(i) for i in (group if len(group) else visible) if faces.names[i] != face.name]
-        return [
-            Face(faces.names[i], codes[i].astype(np.float64), faces.images[i], faces.recipe(i))
-            for i in rows[:count]
-        ]
-
     # -- the data browser -----------------------------------------------------------------------
 
     @Slot(int)

@@ -219,10 +219,10 @@ class _Change(QUndoCommand):
 class _GroupChange(QUndoCommand):
     """One step of history: the group before and after, as long as its faces are there."""
 
-    def __init__(self, state: StudioState, text: str, after: Rows, merge: str) -> None:
+    def __init__(self, state: StudioState, text: str, after: Rows, merge: str, alone: bool) -> None:
         super().__init__(text)
         self._state, self._faces, self._merge = state, state.faces, merge
-        self._before, self._after = state.selection, after
+        self._before, self._after = (state.selection, state.alone), (after, alone)
 
     def id(self) -> int:
         return 2 if self._merge else -1
@@ -233,18 +233,18 @@ class _GroupChange(QUndoCommand):
             return False
         self._after = other._after
         self.setText(other.text())
-        self.setObsolete(np.array_equal(self._before, self._after))
+        self.setObsolete(np.array_equal(self._before[0], self._after[0]))
         return True
 
     def redo(self) -> None:
-        self._show(self._after)
+        self._show(*self._after)
 
     def undo(self) -> None:
-        self._show(self._before)
+        self._show(*self._before)
 
-    def _show(self, rows: Rows) -> None:
+    def _show(self, rows: Rows, alone: bool) -> None:
         if self._state.faces is self._faces:
-            self._state._apply_group(rows)
+            self._state._apply_group(rows, alone)
         else:
             self.setObsolete(True)
 
@@ -304,6 +304,7 @@ class StudioState(QObject):
         self.faces: FaceSet | None = None
         self.codes: NDArray[np.float32] | None = None
         self.selection: Rows = _NONE  # rows of `faces`, ascending; not to be written to
+        self.alone = False  # whether nothing but the group is to be shown where faces are shown
         self.hovered = -1
         self.revision = 0
         self.face_revision = 0
@@ -312,7 +313,7 @@ class StudioState(QObject):
     def set_model(self, model: ModelInfo | None) -> None:
         self.undo_stack.clear()
         self.model, self.codes, self.faces = model, None, None
-        self.selection, self.hovered = _NONE, -1
+        self.selection, self.alone, self.hovered = _NONE, False, -1
         self.face, self.edit = None, Edit()
         self._settled = (None, self.edit)
         self.revision += 1
@@ -342,7 +343,7 @@ class StudioState(QObject):
 
     def set_faces(self, faces: FaceSet | None) -> None:
         self.faces, self.codes = faces, None
-        self.selection, self.hovered = _NONE, -1
+        self.selection, self.alone, self.hovered = _NONE, False, -1
         self.facesChanged.emit()
         self.codesChanged.emit()
         self.selectionChanged.emit()
@@ -367,12 +368,13 @@ class StudioState(QObject):
             self.hovered = row
             self.hoverChanged.emit(row)
 
-    def select(self, rows: ArrayLike, text: str = "", merge: str = "") -> None:
+    def select(self, rows: ArrayLike, text: str = "", merge: str = "", alone: bool = True) -> None:
         """Make these rows of `faces` the group, as one step of history; nothing happens where they are.
 
         Args:
             text: of the step; by default how many faces there are.
             merge: as in `commit`.
+            alone: see the attribute.
         """
         wanted = np.unique(np.asarray(rows, dtype=np.intp))
         if self.faces is None or np.array_equal(wanted, self.selection):
@@ -381,10 +383,16 @@ class StudioState(QObject):
             raise ModelError(f"a group of rows {wanted[0]} to {wanted[-1]} of {len(self.faces)} faces")
         wanted.setflags(write=False)
         said = trn("group of {n} face", "group of {n} faces", len(wanted)) if len(wanted) else tr("no group")
-        self.undo_stack.push(_GroupChange(self, text or said, wanted, merge))
+        self.undo_stack.push(_GroupChange(self, text or said, wanted, merge, alone and len(wanted) > 0))
 
-    def _apply_group(self, rows: Rows) -> None:
-        self.selection = rows
+    def show_alone(self, on: bool) -> None:
+        """Show nothing but the group, or all faces; this is no step of history."""
+        if on != self.alone:
+            self.alone = on
+            self.selectionChanged.emit()
+
+    def _apply_group(self, rows: Rows, alone: bool) -> None:
+        self.selection, self.alone = rows, alone
         self.selectionChanged.emit()
 
     @property

@@ -56,7 +56,6 @@ class FacesPanel(QWidget):
         self.card = GroupCard()
         self.card.hide()
         self._busy = ""
-        self._picking = False  # the group is being picked here, thumbnail by thumbnail
         self.gallery = Gallery(tr(EMPTY))
         self.gallery.set_thumbnail_size(64)
         self.gallery.pickable = True
@@ -88,7 +87,7 @@ class FacesPanel(QWidget):
         self.gallery.activated.connect(self.faceActivated)
         self.gallery.hovered.connect(state.hover)
         self.gallery.pickChanged.connect(self._pick)
-        self.card.onlyToggled.connect(self._apply_filter)
+        self.card.onlyToggled.connect(state.show_alone)
         self.card.meanRequested.connect(self.meanRequested)
         self.card.cleared.connect(self._clear_group)
         self.photo.clicked.connect(self.choose_photo)
@@ -189,7 +188,7 @@ class FacesPanel(QWidget):
         rows = np.arange(len(faces))
         if chosen is not None:
             rows = np.flatnonzero(faces.labels[:, chosen[0]] == chosen[1])
-        if self.card.only.isChecked() and len(state.selection):
+        if state.alone:
             rows = np.intersect1d(rows, state.selection)
         if not np.array_equal(rows, self.gallery.visible) or not len(rows):
             self.gallery.set_visible(rows)
@@ -206,9 +205,10 @@ class FacesPanel(QWidget):
     @Slot(object)
     def _pick(self, rows: list[int]) -> None:
         """The group is picked thumbnail by thumbnail; the others stay in sight meanwhile."""
-        self._picking = True
-        self._state.select(rows, merge=PICK)
-        self._picking = False
+        if not len(rows):  # a step of its own, so that undoing it gives all picks back
+            self._clear_group()
+            return
+        self._state.select(rows, merge=PICK, alone=self._state.alone)
 
     @Slot()
     def _clear_group(self) -> None:
@@ -216,20 +216,11 @@ class FacesPanel(QWidget):
 
     @Slot()
     def _on_group(self) -> None:
-        """A group that comes from elsewhere filters the thumbnails; one that is picked here ticks them."""
-        rows = self._state.selection
-        if not len(rows) or (self._picking and not self.gallery.marked):
-            self._set_only(False)
-        elif not self._picking:
-            self._set_only(True)
-        self.gallery.set_marked(rows)
+        """A group that was brushed elsewhere filters the thumbnails; one that is picked here ticks them."""
+        self.card.only.setChecked(self._state.alone)
+        self.gallery.set_marked(self._state.selection)
         self._show_card()
         self._apply_filter()
-
-    def _set_only(self, on: bool) -> None:
-        self.card.only.blockSignals(True)
-        self.card.only.setChecked(on)
-        self.card.only.blockSignals(False)
 
     @Slot()
     def _show_card(self) -> None:

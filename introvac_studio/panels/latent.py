@@ -537,5 +537,6 @@ def _dot(colour: str, text: str, sign: str = "●") -> str:
 def _titles(label: str, share: float) -> tuple[str, ...]:
     """An axis title in several lengths; lengths in code space are in units of the prior's sigma."""
     short = f"{label.split(' ', maxsplit=1)[0]} (σ)"
-    text = f"signed {label}" if label.startswith("distance") else label
-    return (f"{text} (σ)  ·  {100 * share:.0f} % of variance", f"{text} (σ)", f"{label} (σ)", short)
+    text = tr("signed {what}", what=label) if label.startswith("distance") else label
+    longest = tr("{what} (σ)  ·  {share} % of variance", what=text, share=f"{100 * share:.0f}")
+    return (longest, f"{text} (σ)", f"{label} (σ)", short)

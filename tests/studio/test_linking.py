@@ -117,8 +117,9 @@ def test_that_brushing_filters_counts_and_is_undone(studio: Studio, qtbot: QtBot
     state.undo_stack.redo()
     assert state.selection.tolist() == right.tolist() == gallery.visible.tolist()
 
-    around_group = studio.linking.beside(state.face, gallery.visible, 7)
-    assert {face.name for face in around_group} <= {state.faces.names[i] for i in right}
+    sources = studio.exporting._material(state.model, None, False).sources
+    for source in ("group", "visible"):  # what an export takes
+        assert {face.name for face in sources[source]} == {state.faces.names[i] for i in right}
     studio.linking.open_mean()
     assert state.face.name == f"mean of {len(right)} faces" and state.row == -1
     assert state.face.mu == pytest.approx(state.codes[right].mean(axis=0), abs=1e-6)
@@ -138,6 +139,11 @@ def test_that_thumbnails_are_picked_into_the_group_and_stay_in_sight(studio: Stu
     assert len(gallery.visible) == 48 and state.face is face, "picking opens nothing and filters nothing"
     assert studio.latent.scatter._group.tolist() == [1, 3, 4]
     assert state.undo_stack.count() == steps + 1, "picks in a row are one step"
+    QTest.keyClick(gallery._view, Qt.Key.Key_Escape)
+    assert not len(state.selection)
+    state.undo_stack.undo()
+    assert state.selection.tolist() == [1, 3, 4], "and clearing them is another"
+    assert len(gallery.visible) == 48
     studio.faces.card.only.click()
     assert gallery.visible.tolist() == [1, 3, 4]
     state.undo_stack.undo()
