@@ -49,12 +49,13 @@ FOLDER = "export/folder"
 SOURCES = {
     "current": mark("the current face"),
     "group": mark("the brushed group"),
-    "visible": mark("those the browser shows"),
+    "visible": mark("shown in the browser"),
     "all": mark("the whole data set"),
     "generated": mark("the generated faces"),
-    "reopened": mark("those of the opened picture"),
+    "reopened": mark("of the opened picture"),
 }
 _PAUSE = 80  # ms between a change and its preview
+_FOOT = 60  # pixels: a line and two of a message
 _LIST = """
 QListWidget::item { padding-left: 8px; border-radius: 4px; }
 QListWidget::item:selected { background: palette(highlight); color: palette(highlighted-text); }
@@ -133,7 +134,7 @@ class ExportDialog(QDialog):
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.doing = Line()
         self.progress = QProgressBar()
-        self.progress.setFixedWidth(200)
+        self.progress.setFixedSize(200, 28)
         self.progress.setTextVisible(False)
         self.export, self.copy_button = QPushButton(tr("Export")), QPushButton(tr("Copy picture"))
         self.close_button = QPushButton(tr("Close"))
@@ -175,9 +176,14 @@ class ExportDialog(QDialog):
         said.setSpacing(2)
         said.addWidget(self.size_text)
         said.addWidget(self.message)
-        foot.addLayout(said, 1)
-        foot.addWidget(self.doing, 1)
-        foot.addWidget(self.progress)
+        said.addWidget(self.doing)
+        said.addStretch(1)
+        words = QWidget()  # of one height, so that nothing jumps when there is more to say
+        words.setLayout(said)
+        words.setFixedHeight(_FOOT)
+        said.setContentsMargins(0, 0, 0, 0)
+        foot.addWidget(words, 1)
+        foot.addWidget(self.progress, 0, Qt.AlignmentFlag.AlignBottom)
         for button in (self.copy_button, self.close_button, self.export):
             foot.addWidget(button, 0, Qt.AlignmentFlag.AlignBottom)
         column = QVBoxLayout(self)
@@ -186,7 +192,6 @@ class ExportDialog(QDialog):
         column.addLayout(above, 1)
         column.addLayout(file)
         column.addLayout(foot)
-        self.message.setMinimumHeight(20)
         self._set_busy(False)
 
     def _connect(self) -> None:
@@ -481,7 +486,6 @@ class ExportDialog(QDialog):
         self.progress.setVisible(busy)
         self.doing.setVisible(busy)
         self.message.setVisible(not busy)
-        self.size_text.setVisible(not busy)
         self.doing.say(text)
         self.progress.setRange(0, 0)
         self.close_button.setText(tr("Cancel") if busy else tr("Close"))

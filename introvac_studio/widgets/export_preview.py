@@ -13,6 +13,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from introvac_studio import theme
 from introvac_studio.widgets.pictures import to_qimage
 
+_LARGER = 3  # times; more would mislead about the size
+
 
 class ExportPreview(QWidget):
     """Says what it waits for while there is nothing to show."""
@@ -113,6 +115,9 @@ class ExportPreview(QWidget):
         frame, ratio = self._frames[self._at], self.devicePixelRatioF()
         whole = self._whole.toSizeF() / ratio
         share = min(1.0, room.width() / max(whole.width(), 1), room.height() / max(whole.height(), 1))
+        if share == 1:  # a small picture is shown by whole pixels
+            fits = min(room.width() / max(whole.width(), 1), room.height() / max(whole.height(), 1))
+            share = float(max(1, min(_LARGER, int(fits))))
         size = whole * share
         where = QRectF(0, 0, size.width(), size.height())
         where.moveCenter(room.center())
