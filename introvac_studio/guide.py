@@ -138,11 +138,12 @@ class Guide(QObject):
     def _recent(self) -> dict[str, Path]:
         """Recent models that are still there, by what tells them apart."""
         found: dict[str, Path] = {}
+        demo = resources.path(resources.DEMO)
         for text in self._settings.texts("model/recent"):
             path = Path(text)
-            if path.exists():
+            if path.exists() and path != demo:
                 found[str(Path(path.parent.name) / path.name)] = path
-        return found | {tr("demo"): resources.path(resources.DEMO)}
+        return found | {tr("demo"): demo}
 
     def _recent_names(self) -> tuple[str, ...]:
         return tuple(self._recent())

@@ -228,6 +228,7 @@ class Studio(QObject):
         inference.modelOpened.connect(self._on_model_opened)
         inference.frameReady.connect(editor.show_frame)
         inference.frameReady.connect(self.history.show_frame)
+        inference.rendered.connect(self.history.mark_saved)
         inference.reconstructionReady.connect(editor.show_reconstruction)
         inference.seenReady.connect(editor.show_seen)
         inference.stripReady.connect(editor.show_strip)

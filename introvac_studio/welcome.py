@@ -12,12 +12,12 @@ from introvac_studio.language import mark, tr
 # Title, text, and the button's words.
 _DRAG = (
     mark("Drag the face"),
-    mark("Pull the large face left and right: an attribute comes and goes. Hold Space to compare."),
+    mark("Pull it left and right: an attribute comes and goes."),
     mark("Let me try"),
 )
 _TRAIN = (
     mark("Train a model of your own"),
-    mark("On drawn avatars, in about eight minutes on two cores; losses and faces move as it learns."),
+    mark("On drawn avatars: about eight minutes on two cores."),
     mark("Set up a run"),
 )
 _PHOTO = (
@@ -52,8 +52,8 @@ class Welcome(QFrame):
         close.setAccessibleName(tr("Close this greeting"))
         close.setToolTip(tr("Close this greeting; Help › First steps shows it again"))
         grid = QGridLayout(self)
-        grid.setContentsMargins(2 * theme.GRID, theme.GRID, theme.GRID, theme.GRID + theme.GRID // 2)
-        grid.setHorizontalSpacing(3 * theme.GRID)
+        grid.setContentsMargins(2 * theme.GRID, theme.GRID, theme.GRID, theme.GRID)
+        grid.setHorizontalSpacing(2 * theme.GRID)
         grid.setVerticalSpacing(theme.GRID // 2)
         self.buttons: list[QPushButton] = []
         for column, ((title, text, word), signal) in enumerate(
@@ -68,15 +68,15 @@ class Welcome(QFrame):
             self.buttons.append(button)
             head = QLabel(tr(title))
             head.setObjectName("title")
-            grid.addWidget(head, 0, column)
-            grid.addWidget(label, 1, column, Qt.AlignmentFlag.AlignTop)
-            grid.addWidget(button, 2, column, Qt.AlignmentFlag.AlignLeft)
-            grid.setColumnStretch(column, 1)
-        grid.addWidget(close, 0, 3, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignRight)
+            grid.addWidget(head, 0, 2 * column)
+            grid.addWidget(label, 1, 2 * column, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(button, 0, 2 * column + 1, 2, 1, Qt.AlignmentFlag.AlignVCenter)
+            grid.setColumnStretch(2 * column, 1)
+        grid.addWidget(close, 0, 6, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignRight)
         close.clicked.connect(self._leave)
 
     def sizeHint(self) -> QSize:
-        return QSize(900, 112)
+        return QSize(900, 64)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:

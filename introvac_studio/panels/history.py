@@ -8,7 +8,7 @@ from PySide6.QtCore import QSize, Qt, Slot
 from PySide6.QtGui import QColor, QFont, QIcon, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
-from introvac_studio import theme
+from introvac_studio import exports, theme
 from introvac_studio.language import tr, trn
 from introvac_studio.messages import Frame
 from introvac_studio.state import StudioState
@@ -79,6 +79,12 @@ class HistoryPanel(QWidget):
             item = self.list.item(step)
             if item is not None:
                 item.setIcon(self._icon(step))
+
+    @Slot(object)
+    def mark_saved(self, result: object) -> None:
+        """The present step's face was written to a file."""
+        if isinstance(result, exports.Saved) and result.what == "face" and not result.trouble:
+            self._stack.setClean()
 
     def _icon(self, step: int) -> QIcon:
         image = self._faces.get(step)

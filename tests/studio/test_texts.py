@@ -40,7 +40,7 @@ UNCONVERTED = frozenset(
         "widgets.heat_map", "widgets.judge_chooser", "widgets.leakage_page", "widgets.loss_plot",
         "widgets.metric_table", "widgets.model_chooser", "widgets.picture_browser", "widgets.sampler_form",
         "widgets.samples_view", "widgets.segmented", "widgets.table_page", "widgets.until_popover",
-        "widgets.wants_popover", "widgets.weights_chooser",
+        "widgets.run_form", "widgets.wants_popover", "widgets.weights_chooser",
     )
 )  # fmt: skip
 # What Qt and pyqtgraph say themselves; Qt's own catalogues translate the first.
