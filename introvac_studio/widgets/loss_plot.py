@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import (
     QColor,
     QFontMetrics,
@@ -45,6 +45,7 @@ from introvac_studio.widgets.loss_data import Array, Curve, decimate, visible
 from introvac_studio.widgets.texts import tabular
 from trainer import events
 
+TURN_MS = 25  # between two plots that are drawn for new points
 _MARK = 8  # pixels of a line beside its name
 
 BLUE, ORANGE, GREEN, PINK, YELLOW, VIOLET, RED, GREY = theme.ATTRIBUTE_COLOURS
@@ -354,7 +355,8 @@ class _Plot(QWidget):
     ) -> None:
         """One setData for each item, from what is visible."""
         item = self.view.getPlotItem()
-        item.getAxis("left").setLogMode(y=log)
+        if item.getAxis("left").logMode != log:  # setting it draws the axis anew
+            item.getAxis("left").setLogMode(y=log)
         low, high = math.inf, -math.inf
         for line in self.group.lines:
             curve = curves.get(line.key)
@@ -481,6 +483,10 @@ class LossPlots(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self._plots: dict[str, _Plot] = {}
         self._dirty = False
+        self._due: list[str] = []  # plots that are behind their curves
+        self._turn = QTimer(self)
+        self._turn.setInterval(TURN_MS)
+        self._turn.timeout.connect(self._draw_next)
         self.clear()
 
     # -- data -----------------------------------------------------------------------------
@@ -500,6 +506,7 @@ class LossPlots(QWidget):
             plot.hide()
             plot.deleteLater()
         self._plots = {}
+        self._due = []
         self._placed: list[str] = []
         self._stack.setCurrentWidget(self._empty)
         self.zoomChanged.emit(False)
@@ -511,7 +518,7 @@ class LossPlots(QWidget):
 
     @Slot(object)
     def append(self, new: Iterable[events.Event]) -> None:
-        """Add what events say, and draw once."""
+        """Add what events say, and draw: all plots at once for a run that begins, else one after another."""
         pending: dict[str, list[tuple[float, float, float]]] = {}
         touched = False
         for event in new:
@@ -530,7 +537,10 @@ class LossPlots(QWidget):
                 touched = True
         if pending or touched:
             self._store(pending)
-            self.refresh()
+            if touched:
+                self.refresh()
+            else:
+                self._refresh_in_turn()
 
     def _collect(
         self,
@@ -632,13 +642,32 @@ class LossPlots(QWidget):
             return
         self._dirty = False
         self._place()
+        self._due = list(self._placed)
+        while self._due:
+            self._draw_next()
+
+    def _refresh_in_turn(self) -> None:
+        """Draw each plot in a frame of its own, so that a mouse move in between waits for one at most."""
+        if not self.isVisible():
+            self._dirty = True
+        elif [g.key for g in self.available() if g.shown] != self._placed:
+            self.refresh()
+        else:
+            self._due += [key for key in self._placed if key not in self._due]
+            if not self._turn.isActive():
+                self._turn.start()
+
+    @Slot()
+    def _draw_next(self) -> None:
+        if not self._due:
+            self._turn.stop()
+            return
+        plot = self._plots[self._due.pop(0)]
         x_range = self._x_range or self._whole()
         game = self._game_x()
         game = game if game is not None and x_range[0] <= game <= x_range[1] else None
-        for key in self._placed:
-            plot = self._plots[key]
-            plot.draw(self.curves, self._by_epoch, self._log, x_range, game, self._weight > 0)
-            plot.read(self.curves, self._by_epoch, self._cursor)
+        plot.draw(self.curves, self._by_epoch, self._log, x_range, game, self._weight > 0)
+        plot.read(self.curves, self._by_epoch, self._cursor)
 
     def _whole(self) -> tuple[float, float]:
         ends = [float((c.epochs if self._by_epoch else c.steps)[-1]) for c in self.curves.values() if len(c)]

@@ -131,3 +131,15 @@ def test_that_the_toolbar_sets_scale_and_axis(plots: LossPlots, qtbot: QtBot) ->
     assert plots.plots()[0].view.viewRange()[0][1] < 3
     bar.smoothing.setValue(0)
     assert plots.plots()[0].shown_points()["kl"][0] == 0  # nothing faint behind the raw curve itself
+
+
+def test_that_new_points_are_drawn_plot_by_plot(plots: LossPlots, qtbot: QtBot) -> None:
+    names = ("reconstruction", "classification", "kl")
+    plots.append([losses(step, **dict.fromkeys(names, 1.0)) for step in (1, 2)])
+    assert [plot.shown_points()[plot.group.key][1] for plot in plots.plots()] == [2, 2, 2]
+    plots.append([losses(3, **dict.fromkeys(names, 1.0))])
+    plots._draw_next()
+    assert [plot.shown_points()[plot.group.key][1] for plot in plots.plots()] == [3, 2, 2]
+    plots.append([losses(4, **dict.fromkeys(names, 1.0))])
+    qtbot.waitUntil(lambda: not plots._turn.isActive(), timeout=10_000)
+    assert [plot.shown_points()[plot.group.key][1] for plot in plots.plots()] == [4, 4, 4]

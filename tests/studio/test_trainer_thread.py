@@ -261,3 +261,16 @@ def test_that_rows_before_a_resume_that_come_later_are_dropped(tmp_path: Path) -
     kept = [e for e in read_run(tmp_path) if isinstance(e, events.StepLosses)]
     assert [(e.step, e.losses["kl"]) for e in kept] == [(10, 1), (20, 2), (30, 4)]
     assert read_run(tmp_path / "none") == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="the kernel groups no sessions")
+def test_that_a_child_gives_way_to_the_studio_across_sessions(
+    qtbot: QtBot, tmp_path: Path, watch: Callable[[TrainerThread], Ears]
+) -> None:
+    thread = TrainerThread.start_run(arguments(tmp_path / "run"))
+    ears = watch(thread)
+    qtbot.waitUntil(lambda: ears.heard(events.RunStarted), timeout=LONG)
+    group = Path(f"/proc/{thread.pid}/autogroup").read_text(encoding="ascii")
+    assert group.split()[-1] == str(child_module.NICENESS)
+    thread.stop()
+    qtbot.waitUntil(lambda: ears.ended is not None, timeout=LONG)
