@@ -17,7 +17,7 @@ from trainer.run_folder import RunFolder, Standing
 from trainer.schedule import Schedule
 from trainer.validation import criterion
 
-STOP_IMAGES = 256  # enough to calibrate on when someone waits for the end
+STOP_IMAGES = 64  # to calibrate on when someone waits for the end; a resumed run does it on all
 
 
 class Keeper:
