@@ -76,7 +76,8 @@ class Desk:
         training = self.studio.runs.training
         choice = DataChoice(data=data, attributes=ATTRIBUTES, derive=(), subset="none")
         training._on_start(RunRequest("quick", choice, run, settings))
-        self.until(lambda: bool(training.losses.plots.curves))
+        self.until(lambda: bool(training.losses.plots.curves) or not self.studio.runs.running)
+        assert self.studio.runs.running, training.losses.plots._empty.text()
         return run
 
     def stop(self) -> None:
