@@ -223,7 +223,7 @@ def stylesheet(p: Palette) -> str:
     QListView, QTableView, QTreeView {{ background: {p.panel}; border: 1px solid {p.border};
         border-radius: 5px; }}
     QHeaderView::section {{ background: {p.raised}; color: {p.muted}; border: none; padding: 4px 8px; }}
-    QTabBar::tab {{ background: {p.window}; color: {p.muted}; padding: 6px 14px; border: none;
+    QTabBar::tab {{ background: {p.window}; color: {p.muted}; padding: 6px 11px; border: none;
         border-top-left-radius: 5px; border-top-right-radius: 5px; }}
     QTabBar::tab:selected {{ background: {p.raised}; color: {p.text}; }}
     QProgressBar {{ background: {p.raised}; border: none; border-radius: 4px; text-align: center;

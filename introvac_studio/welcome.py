@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QToolButton, QWidget
 
 from introvac_studio import theme
 from introvac_studio.language import mark, tr
 
+_ROOMY = 1100  # width from which there is a text below each title
 # Title, text, and the button's words.
 _DRAG = (
     mark("Drag the face"),
@@ -22,9 +23,7 @@ _TRAIN = (
 )
 _PHOTO = (
     mark("Open a photo"),
-    mark(
-        "Any picture of a face, from a file, the clipboard or dropped on the window, is encoded and edited."
-    ),
+    mark("From a file, the clipboard, or dropped on the window."),
     mark("Open photo…"),
 )
 
@@ -56,6 +55,7 @@ class Welcome(QFrame):
         grid.setHorizontalSpacing(2 * theme.GRID)
         grid.setVerticalSpacing(theme.GRID // 2)
         self.buttons: list[QPushButton] = []
+        self._texts: list[QLabel] = []
         for column, ((title, text, word), signal) in enumerate(
             ((_DRAG, self.dragWanted), (_TRAIN, self.trainWanted), (_PHOTO, self.photoWanted))
         ):
@@ -66,6 +66,7 @@ class Welcome(QFrame):
             button.clicked.connect(self._leave)
             button.clicked.connect(signal)
             self.buttons.append(button)
+            self._texts.append(label)
             head = QLabel(tr(title))
             head.setObjectName("title")
             grid.addWidget(head, 0, 2 * column)
@@ -76,7 +77,12 @@ class Welcome(QFrame):
         close.clicked.connect(self._leave)
 
     def sizeHint(self) -> QSize:
-        return QSize(900, 64)
+        return QSize(900, 40 if self.width() < _ROOMY else 64)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        for label in self._texts:  # titles say enough where the page needs the room
+            label.setVisible(self.width() >= _ROOMY)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:
