@@ -84,6 +84,7 @@ class LatentPanel(QWidget):
         self._drag: tuple[Edit, NDArray[np.float64]] | None = None  # the edit and its z when taken hold of
         self._chain: Floats | None = None
         self._chain_label = ""
+        self._entries: list[str] = []  # of the legend without the group, the hyperplane last
         self._build()
         state.modelChanged.connect(self._model_changed)
         state.planesChanged.connect(self._planes_changed)
@@ -159,9 +160,9 @@ class LatentPanel(QWidget):
 
     def _lay_out(self) -> None:
         top = QHBoxLayout()
-        top.setSpacing(6)
-        top.addWidget(self.mode, 29)
-        top.addWidget(self.attribute, 20)
+        top.setSpacing(4)
+        top.addWidget(self.mode, 28)
+        top.addWidget(self.attribute, 21)
         tools = QHBoxLayout()
         tools.setSpacing(0)
         for button in self._tools.buttons():
@@ -334,7 +335,7 @@ class LatentPanel(QWidget):
                 _dot(muted, tr("without {n}", n=f"{len(without):,}")),
             ]
         parts.append(_dot(theme.current().plane, tr("hyperplane"), "┃"))
-        self.legend.setText(" &nbsp; ".join(f"<span>{part}</span>" for part in parts))
+        self._entries = parts
         self.scatter.set_points(projection.project(codes), groups)
         self._show_group()
 
@@ -502,7 +503,11 @@ class LatentPanel(QWidget):
 
     @Slot()
     def _show_group(self) -> None:
-        self.scatter.set_group(self._state.selection)
+        rows = self._state.selection
+        self.scatter.set_group(rows)
+        group = _dot(theme.current().text, tr("group {n}", n=f"{len(rows):,}"), "◉")
+        parts = [*self._entries[:-1], group] if len(rows) else self._entries  # on one line either way
+        self.legend.setText(" &nbsp; ".join(f"<span>{part}</span>" for part in parts))
 
     @Slot(int)
     def _show_pointed(self, row: int) -> None:

@@ -99,6 +99,7 @@ def test_that_brushing_filters_counts_and_is_undone(studio: Studio, qtbot: QtBot
     sweep(studio, low, high)
     assert state.selection.tolist() == right.tolist() == gallery.visible.tolist()
     assert 0 < len(right) < 48 and state.undo_stack.count() == steps + 1
+    assert f"group&nbsp;{len(right)}<" in studio.latent.legend.text()
     assert card.isVisible() and card.text.text() == f"group of {len(right)} of 48"
     shares = {share.name: share for share in card.bars.shares}
     labels = state.faces.labels[:, state.faces.attributes.index("Eyeglasses")]
