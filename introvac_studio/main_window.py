@@ -326,11 +326,6 @@ class MainWindow(QMainWindow):
         self.cancel.clicked.connect(self.cancelRequested)
         self.show_progress("", 0, 0)
 
-    @property
-    def banner(self) -> Notifications:
-        """What complaints go to."""
-        return self.notifications
-
     # -- content ------------------------------------------------------------------------------
 
     def add_workspace(self, name: str, title: str, docks: tuple[Dock, ...]) -> None:

@@ -189,8 +189,6 @@ class Notifications(QObject):
         for toast, _ in list(self.toasts):
             toast.dismiss()
 
-    hide = dismiss
-
     @Slot()
     def show_past(self) -> None:
         """The list of all that was said, at the bell."""
