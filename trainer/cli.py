@@ -151,6 +151,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--refine", type=_positive, metavar="STEPS", help="first fit the code to the photo")
     p.add_argument("--directions", metavar="FILE.npz", help="directions that `fit` added to the model's")
     p.add_argument("--out", required=True, metavar="DIR")
+    p.add_argument("--film", choices=[s[1:] for s in paths.SUFFIXES], help="also animate each edit")
     p.add_argument("--crop", choices=CROPS, help="default: the model's")
     p.add_argument("--align", action="store_true", help="crop by the eyes of the largest face (extra align)")
     _device(p)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from trainer import align, directions, edits, files, fit, grid, paths, photos, sampling, until
+from trainer import align, animation, directions, edits, files, fit, grid, paths, photos, sampling, until
 from trainer.commands import names, pairs, progress_bar
 from trainer.data.cache import open_data
 from trainer.data.transforms import prepare
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("trainer")
 
 ENCODED_TOGETHER = 1024
+FILM_FRAMES = 24  # of one way
 UNTIL_ON = ("code", "image")
 
 
@@ -151,6 +152,8 @@ def edit(args: Namespace) -> None:
     for key, left in plan.left().items() if plan.keep else ():
         log.info("%s: %.1f %% of its direction is left", key, 100 * left)
     inputs, out = [Path(p) for p in args.input], Path(args.out)
+    if args.film is not None:
+        animation.check_suffix(out / f"film.{args.film}")
     images, boxes = _photos(inputs, codec, args)
     files.make_directory(out)
     with progress_bar("encoding", "image") as update:
@@ -176,8 +179,23 @@ def edit(args: Namespace) -> None:
             before, after = float(refined.before[i]), float(refined.after[i])
             record["refined"] = {"steps": args.refine, "l1_before": before, "l1_after": after}
         records.append(record)
+        if args.film is not None:
+            _film(codec, start[i], moved[i].z, out / f"{name}.film.{args.film}", record)
     files.write_text(out / "edits.json", json.dumps(records, indent=2, ensure_ascii=False) + "\n")
     log.info("%d faces edited: %s", len(records), out)
+
+
+def _film(codec: Codec, start: Floats, end: Floats, target: Path, note: dict[str, Any]) -> None:
+    """The way of one edit through code space, there and back; the recipe is its record and both codes."""
+    share = animation.amounts(0.0, 1.0, FILM_FRAMES, "gentle")[:, None]
+    recipe = note | {"model": codec.digest, "z": [np.round(z, 6).tolist() for z in (start, end)]}
+    paths.save_film(codec.decode(start + share * (end - start)), target, scale=_scale(codec), recipe=recipe)
+    log.info("%s", target)
+
+
+def _scale(codec: Codec) -> int:
+    """Makes a film of about 256 px."""
+    return max(1, 256 // codec.size)
 
 
 def _refine(args: Namespace, images: np.ndarray, mu: np.ndarray) -> Refined:

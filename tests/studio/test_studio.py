@@ -13,7 +13,6 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from introvac_studio.export_dialog import ExportDialog
 from introvac_studio.messages import Frame
 from introvac_studio.state import Edit
 from introvac_studio.studio import Studio
@@ -288,14 +287,19 @@ def test_that_sixteen_faces_are_generated_with_rejection_and_one_is_edited(
     settled(studio, qtbot)
 
 
-def test_that_an_exported_grid_reopens_with_its_recipe(studio: Studio, qtbot: QtBot, tmp_path: Path) -> None:
+def test_that_the_editors_button_exports_a_grid_with_its_recipe(
+    studio: Studio, qtbot: QtBot, tmp_path: Path
+) -> None:
     studio.state.commit("edit", Edit({"Eyeglasses": 4.0}))
-    with qtbot.waitSignal(studio.inference.rendered, timeout=WAIT):
-        studio.editor.export.click()
-    dialog = next(w for w in QApplication.topLevelWidgets() if isinstance(w, ExportDialog))
-    path = tmp_path / "grid.png"
-    assert dialog.save_to(path)
-    dialog.close()
+    studio.settings.set("export/folder", str(tmp_path))
+    studio.editor.export.click()
+    dialog = studio.exporting.dialog
+    assert dialog is not None and dialog.kind == "grid"
+    qtbot.waitUntil(dialog.export.isEnabled, timeout=WAIT)
+    path = dialog.target
+    dialog.export.click()
+    qtbot.waitUntil(lambda: not dialog.busy, timeout=WAIT)
+    dialog.reject()
     with Image.open(path) as picture:
         assert picture.width > 8 * 64 and picture.height > 3 * 64
     note = grid.read_recipe(path)

@@ -247,3 +247,21 @@ def test_that_faces_are_aligned_before_they_are_edited(
     assert main([*command, str(tmp_path / "other"), "--input", *paths]) == 2
     assert "meadow.png: no face was found" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("kind", ["webp", "mp4"])
+def test_that_an_edit_can_be_animated(edit, tmp_path: Path, tiny_model: Path, kind: str) -> None:
+    if kind == "mp4":
+        pytest.importorskip("av")
+    records = edit(f"--move Eyeglasses=5 --film {kind}")
+    path = tmp_path / "out" / f"0.film.{kind}"
+    recipe = read_recipe(path)
+    assert recipe is not None and recipe["moves"] == {"Eyeglasses": 5.0}
+    assert recipe["logits"] == records[0]["logits"]
+    start, end = np.array(recipe["z"])
+    assert np.linalg.norm(end - start) == pytest.approx(5.0, abs=1e-4)
+    if kind == "webp":
+        with Image.open(path) as film, Image.open(tmp_path / "out" / "0.edited.png") as edited:
+            assert film.n_frames == 46 and film.size == (256, 256)
+            film.seek(23)
+            assert np.array_equal(np.asarray(film.convert("RGB"))[::8, ::8], np.asarray(edited))
