@@ -469,6 +469,10 @@ class Studio(QObject):
         """Show what went wrong; nothing is lost."""
         self.window.notifications.notify(text, "error")
 
+    def advise(self, text: str) -> None:
+        """Say what is wanted first."""
+        self.window.notifications.notify(text, "warning")
+
     @Slot()
     def _show_editor(self) -> None:
         self.window.show_workspace("edit")
@@ -686,7 +690,7 @@ class Studio(QObject):
         """Look for a code whose picture is nearer to the current face's original."""
         model, face = self.state.model, self.state.face
         if model is None or face is None or face.original is None:
-            self.complain(tr("Refining needs a face that came from a picture."))
+            self.advise(tr("Refining needs a face that came from a picture."))
             return
         self.editor.set_refining(True)
         self.window.show_progress(tr("refining…"), 0, 1, True)
@@ -741,7 +745,7 @@ class Studio(QObject):
         """The way from the edited face to another."""
         state, inference = self.state, self.inference
         if state.model is None or state.face is None:
-            self.complain(tr("A path begins at the edited face; choose one on the left first."))
+            self.advise(tr("A path begins at the edited face; choose one on the left first."))
             return
         dialog = PathDialog(state, self.settings, self.window)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -266,6 +266,14 @@ def test_that_every_control_of_every_page_and_dialog_has_a_name(craft: Studio) -
     assert not found, "without a name: " + "; ".join(found)
 
 
+def test_that_delta_and_the_hyperplane_are_explained_where_they_are(craft: Studio) -> None:
+    for name, row in craft.editor.rows.items():
+        tip = row.slider.toolTip()
+        assert "δ" in tip and "hyperplane" in tip and name in tip
+    tips = [widget.toolTip() for widget in craft.latent.findChildren(QWidget)]
+    assert any("hyperplane" in tip for tip in tips)
+
+
 def test_that_a_window_of_1280_by_800_needs_no_scrolling(craft: Studio, qtbot: QtBot) -> None:
     craft.window.resize(1280, 800)
     craft.window.reset_layout()
