@@ -18,12 +18,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from feel_parts import rows as rows_module
-from feel_parts.rows import Row
-from feel_parts.screen import Screen
+HERE = Path(__file__).resolve().parent
+sys.path[0] = str(HERE.parent)  # not this folder, whose `cuda.py` pyqtgraph would take for NVIDIA's
+
+from bench.feel_parts import rows as rows_module  # noqa: E402
+from bench.feel_parts.rows import Row  # noqa: E402
+from bench.feel_parts.screen import Screen  # noqa: E402
 
 PARTS = ("start", "drag-demo", "drag-paper", "lateness", "ends", "speed", "soak")
-HERE = Path(__file__).resolve().parent
 
 
 def main() -> int:
@@ -57,9 +59,7 @@ def _apart(part: str, args: argparse.Namespace) -> int:
         command += ["--rounds", str(args.rounds)]
     with Screen() as screen:
         places = {"DISPLAY": screen.display, "QT_QPA_PLATFORM": "xcb", "XDG_SESSION_TYPE": "x11"}
-        paths = os.pathsep.join(
-            p for p in (str(HERE.parent), str(HERE), os.environ.get("PYTHONPATH", "")) if p
-        )
+        paths = os.pathsep.join(p for p in (str(HERE.parent), os.environ.get("PYTHONPATH", "")) if p)
         if part == "start":
             return _start(screen, args)
         return subprocess.run(
@@ -68,7 +68,7 @@ def _apart(part: str, args: argparse.Namespace) -> int:
 
 
 def _start(screen: Screen, args: argparse.Namespace) -> int:
-    from feel_parts import start
+    from bench.feel_parts import start
 
     with tempfile.TemporaryDirectory() as folder:
         place = (560, 200, 120, 120)  # within the edited face, wherever the layout puts its edges
@@ -87,28 +87,28 @@ def _here(part: str, args: argparse.Namespace) -> int:
 
 def _measured(part: str, folder: Path, args: argparse.Namespace) -> tuple[list[Row], Any]:
     if part == "drag-demo":
-        from feel_parts import drag
+        from bench.feel_parts import drag
 
         return drag.measure(folder, None, "demo (64 px)", 20)
     if part == "drag-paper":
-        from feel_parts import drag
+        from bench.feel_parts import drag
 
         model = folder / "paper.safetensors"
-        subprocess.run([sys.executable, "-m", "feel_parts.models", str(model)], check=True)
+        subprocess.run([sys.executable, "-m", "bench.feel_parts.models", str(model)], check=True)
         return drag.measure(folder, model, "the paper's widths (128 px)", 20)
     if part == "lateness":
-        from feel_parts import lateness
+        from bench.feel_parts import lateness
 
         return lateness.measure(folder, args.seconds)
     if part == "ends":
-        from feel_parts import child
+        from bench.feel_parts import child
 
         return child.measure_ends(folder, args.rounds or 4)
     if part == "speed":
-        from feel_parts import child
+        from bench.feel_parts import child
 
         return child.measure_speed(folder, args.rounds or 2)
-    from feel_parts import soak
+    from bench.feel_parts import soak
 
     return soak.measure(folder, args.rounds or soak.ROUNDS)
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Slot
 
-from feel_parts.desk import ATTRIBUTES, DATA, Desk, Stream
-from feel_parts.rows import Row
+from bench.feel_parts.desk import ATTRIBUTES, DATA, Desk, Stream
+from bench.feel_parts.rows import Row
 from introvac_studio.workers.child import Ended
 from trainer.run_files import STATE_FILE
 

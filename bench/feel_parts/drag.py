@@ -11,8 +11,8 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPointF, Qt, QTimer, Slot
 from PySide6.QtGui import QMouseEvent, QPaintEvent
 
-from feel_parts.desk import Desk, Stream
-from feel_parts.rows import Row, percentile
+from bench.feel_parts.desk import Desk, Stream
+from bench.feel_parts.rows import Row, percentile
 from introvac_studio.widgets.image_view import ImageView
 
 HZ = 60  # mouse moves a second: Qt hands over one for each frame of a display

@@ -8,9 +8,9 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QTimer, Slot
 
-from feel_parts.desk import Desk, Stream
-from feel_parts.drag import Dragger
-from feel_parts.rows import Row, percentile
+from bench.feel_parts.desk import Desk, Stream
+from bench.feel_parts.drag import Dragger
+from bench.feel_parts.rows import Row, percentile
 
 EVERY = 0.002  # seconds
 

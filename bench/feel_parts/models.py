@@ -1,4 +1,4 @@
-"""A model of the paper's widths with random weights; `python -m feel_parts.models FILE` writes it."""
+"""A model of the paper's widths with random weights; `python -m bench.feel_parts.models FILE` writes it."""
 
 from __future__ import annotations
 

@@ -21,9 +21,9 @@ import numpy as np
 import psutil
 from PySide6.QtWidgets import QApplication, QDialog, QMessageBox
 
-from feel_parts.desk import Desk
-from feel_parts.drag import Dragger
-from feel_parts.rows import Row
+from bench.feel_parts.desk import Desk
+from bench.feel_parts.drag import Dragger
+from bench.feel_parts.rows import Row
 from introvac_studio import resources, theme
 
 ROUNDS = 48  # of ten minutes

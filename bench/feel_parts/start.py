@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from feel_parts.rows import Row, percentile
-from feel_parts.screen import Screen, colours, wait_for
+from bench.feel_parts.rows import Row, percentile
+from bench.feel_parts.screen import Screen, colours, wait_for
 
 MAIN = Path(__file__).resolve().parents[2] / "main.py"
 MIDDLE = (40, 80, 1200, 640)  # left, top, width, height
