@@ -178,9 +178,7 @@ class ExportJob:
     """Images to export, decoded already.
 
     Attributes:
-        sheets: layout -> its table; layouts are the keys of `introvac_studio.export_dialog.LAYOUTS`:
-            "triplets" (three rows: original, reconstruction, edited; a column a face), "strip" (a column
-            a delta, a row a face), "gallery" (all pictures in one row). Only those given are offered.
+        sheets: layout -> its table; "gallery" is all pictures in one row.
         recipe: JSON-able: `model` and `model_name`, `z` (codes as lists), `deltas`, `seed` ...
         name: suggested file name without suffix.
     """

@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QFontDatabase, QHideEvent, QImage, QPainter, Q
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from introvac_studio import theme
+from introvac_studio.language import tr
 from introvac_studio.widgets.pictures import to_qimage
 
 _LARGER = 3  # times; more would mislead about the size
@@ -21,7 +22,7 @@ class ExportPreview(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setAccessibleName("preview")
+        self.setAccessibleName(tr("preview"))
         self.setMinimumSize(320, 240)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._frames: list[QImage] = []
