@@ -49,7 +49,7 @@ FOLDER = "export/folder"
 SOURCES = {
     "current": mark("the current face"),
     "group": mark("the brushed group"),
-    "visible": mark("shown in the browser"),
+    "visible": mark("in the browser"),
     "all": mark("the whole data set"),
     "generated": mark("the generated faces"),
     "reopened": mark("of the opened picture"),
@@ -490,6 +490,8 @@ class ExportDialog(QDialog):
         self.progress.setRange(0, 0)
         self.close_button.setText(tr("Cancel") if busy else tr("Close"))
         self._show_buttons()
+        if not busy and self.close_button.hasFocus():  # which came to it when Export was out of use
+            self.export.setFocus()
 
     @Slot()
     def write(self) -> None:
