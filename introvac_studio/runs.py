@@ -1,47 +1,68 @@
-"""The Train workspace's wiring: one run at a time in its child process, and the data it is to use."""
+"""The Train workspace's wiring: a run of its own in a child process, one that is followed, and the data."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, QTimer, Signal, Slot
+from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QFileDialog
 
+from introvac_studio.actions import Command
 from introvac_studio.data_summary import DataChoice
-from introvac_studio.main_window import Dock
+from introvac_studio.language import mark, tr
+from introvac_studio.main_window import Dock, MainWindow
 from introvac_studio.panels.data import DataPanel
 from introvac_studio.panels.training import RunRequest, TrainingPanel
+from introvac_studio.run_browser import RunBrowser
 from introvac_studio.settings import Settings
 from introvac_studio.workers.child import Ended
 from introvac_studio.workers.data_thread import DataThread
-from introvac_studio.workers.trainer_thread import TrainerThread, read_run
-from trainer import setup
+from introvac_studio.workers.follow import FollowThread, Past
+from introvac_studio.workers.trainer_thread import TrainerThread
+from trainer import events, setup
+from trainer.config import TrainConfig
 from trainer.errors import ConfigError
+from trainer.run_files import CONFIG_FILE
+from trainer.run_summary import is_run
 
 TICK_MS = 50  # how often losses go from the queue to the plots
 
 
 class Runs(QObject):
-    """Starts, supervises and shows training runs.
+    """Starts, supervises, follows and shows training runs.
 
     Signals:
         openModelRequested(Path): a snapshot or a finished model is to be edited.
         dockWanted(str): a dock of the workspace that should come to the front.
         statusChanged(str): a line for the status bar.
+        complained(str): what did not work; nothing is lost.
+        told(str, str, object): a text, its kind, and an action or None.
+        alerted(str, str, str): what the user should know wherever they look: text, kind and details.
         idle: no child is left; after `stop`.
     """
 
     openModelRequested = Signal(object)
     dockWanted = Signal(str)
     statusChanged = Signal(str)
+    complained = Signal(str)
+    told = Signal(str, str, object)
+    alerted = Signal(str, str, str)
     idle = Signal()
 
     def __init__(self, settings: Settings, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._settings = settings
+        self._window: MainWindow | None = None
         self.training = TrainingPanel(settings, self)
         self.data = DataPanel(settings)
         self.data_thread = DataThread(self)
+        self.browser = RunBrowser(settings, self.training.run_panel.root, self)
         self.thread_: TrainerThread | None = None
+        self.follower: FollowThread | None = None
+        self._standing = ""  # of the followed run
+        self._resume_next: Path | None = None  # to be gone on with once it is on show
         self._tick = QTimer(self)
         self._tick.setInterval(TICK_MS)
         self._tick.timeout.connect(self._drain)
@@ -54,11 +75,21 @@ class Runs(QObject):
         training.openRunRequested.connect(self.show_run)
         training.pauseRequested.connect(self._pause)
         training.resumeRequested.connect(self._resume)
-        training.stopRequested.connect(self.stop)
+        training.stopRequested.connect(self._stop)
         training.snapshotRequested.connect(self._snapshot)
         training.openModelRequested.connect(self.openModelRequested)
         training.statusChanged.connect(self.statusChanged)
         training.chooseDataRequested.connect(self._choose_data)
+        training.losses.overlay.closed.connect(self.browser.end_overlay)
+        training.run_panel.rootChanged.connect(self.browser.set_folder)
+        browser = self.browser
+        browser.showRequested.connect(self.show_run)
+        browser.resumeRequested.connect(self._resume_from_list)
+        browser.cloneRequested.connect(self._clone)
+        browser.openModelRequested.connect(self.openModelRequested)
+        browser.overlaid.connect(self._on_overlaid)
+        browser.complained.connect(self.complained)
+        browser.told.connect(self.told)
         data.choiceChanged.connect(self._on_choice)
         training.run_panel.form.changed.connect(self._on_form_changed)
         data.accepted.connect(self._data_accepted)
@@ -74,42 +105,69 @@ class Runs(QObject):
         """The workspace's panels."""
         training = self.training
         return (
-            Dock("run", "Run", training.run_panel, width=300),
-            Dock("losses", "Losses", training.losses, width=900, height=420, beside="run"),
-            Dock("samples", "Samples over time", training.samples, height=280, below="losses"),
-            Dock("data", "Data", self.data, over="losses"),
-            Dock("log", "Log", training.log, over="samples"),
+            Dock("run", mark("Run"), training.run_panel, width=300),
+            Dock("losses", mark("Losses"), training.losses, width=900, height=420, beside="run"),
+            Dock("samples", mark("Samples over time"), training.samples, height=280, below="losses"),
+            Dock("data", mark("Data"), self.data, over="losses"),
+            Dock("runs", mark("Runs"), self.browser.panel, over="samples"),
+            Dock("log", mark("Log"), training.log, over="samples"),
         )
+
+    def file_commands(self, window: MainWindow) -> tuple[Command, ...]:
+        """The File menu's part; folders of runs may be dropped on the window."""
+        self._window = window
+        window.installEventFilter(self)
+        return (Command(mark("&File"), mark("Attach to run…"), "Ctrl+Shift+T", self.choose_run),)
+
+    def run_commands(self) -> tuple[Command, ...]:
+        """The Run menu's part."""
+        return (Command(mark("&Run"), mark("All runs"), "Ctrl+Shift+U", self.show_list),)
 
     @property
     def running(self) -> bool:
         """Whether a child trains (or ends) at present."""
         return self.thread_ is not None
 
-    # -- one run ------------------------------------------------------------------------------
+    # -- a run of one's own -------------------------------------------------------------------
 
     @Slot(object)
     def _start(self, request: RunRequest) -> None:
         self.dockWanted.emit("losses")
-        self._supervise(TrainerThread.start_run(request.arguments(), parent=self))
+        self._supervise(TrainerThread.start_run(request.arguments(), parent=self), request.run)
 
     @Slot(object)
     def _continue(self, run: Path) -> None:
-        self.training.show_run(run, read_run(run))
-        self._supervise(TrainerThread.resume_run(run, parent=self))
+        self._supervise(TrainerThread.resume_run(run, parent=self), run)
 
-    def _supervise(self, thread: TrainerThread) -> None:
+    def _supervise(self, thread: TrainerThread, run: Path) -> None:
         assert self.thread_ is None, "one run at a time"
+        self._leave()
+        self.training.losses.show_overlay(())
+        self.browser.panel.set_mine(run)
         self.thread_ = thread
-        thread.happened.connect(self.training.on_event)
+        thread.happened.connect(self._on_event)
         thread.ended.connect(self._on_ended)
         thread.start()
         self._tick.start()
 
     @Slot()
     def _drain(self) -> None:
-        if self.thread_ is not None:
-            self.training.on_losses(self.thread_.drain())
+        source = self.thread_ or self.follower
+        if source is not None:
+            self.training.on_losses(source.drain())
+
+    @Slot(object)
+    def _on_event(self, event: events.Event) -> None:
+        self.training.on_event(event)
+        if isinstance(event, events.Alert):
+            kind = "done" if event.fine else "warning"
+            self.alerted.emit(self._of_run(event.text), kind, "")
+        elif isinstance(event, events.Diverged):
+            text = tr("{loss} is no longer a finite number at step {n}.", loss=event.loss, n=event.step)
+            self.alerted.emit(self._of_run(text), "warning", "")
+
+    def _of_run(self, text: str) -> str:
+        return f"{self.training.run_panel.run.name}: {text}"
 
     @Slot(object)
     def _on_ended(self, ended: Ended) -> None:
@@ -119,23 +177,43 @@ class Runs(QObject):
             self.training.on_losses(thread.drain())
             thread.wait()
             thread.deleteLater()
-        self.training.on_ended(ended)
+        self.browser.panel.set_mine(None)
+        self._end(ended)
         self.idle.emit()
+
+    def _end(self, ended: Ended) -> None:
+        if ended.text:
+            self.alerted.emit(self._of_run(ended.text), "error", ended.details)
+        self.training.on_ended(ended)
 
     @Slot()
     def _pause(self) -> None:
-        if self.thread_ is not None:
-            self.thread_.pause()
+        self._wish("pause")
 
     @Slot()
     def _resume(self) -> None:
-        if self.thread_ is not None:
-            self.thread_.resume()
+        self._wish("resume")
 
     @Slot()
     def _snapshot(self) -> None:
         if self.thread_ is not None:
             self.thread_.snapshot()
+        else:
+            self._wish("save")
+
+    def _wish(self, wish: str) -> None:
+        if self.thread_ is not None:
+            self.thread_.send(wish)
+        elif self.follower is not None:
+            self.follower.ask(wish)
+
+    @Slot()
+    def _stop(self) -> None:
+        """Stop the run on show, whoever trains it."""
+        if self.thread_ is not None:
+            self.thread_.stop()
+        else:
+            self._wish("stop")
 
     @Slot()
     def stop(self) -> None:
@@ -143,12 +221,153 @@ class Runs(QObject):
         if self.thread_ is not None:
             self.thread_.stop()
 
+    # -- a run that is followed ---------------------------------------------------------------
+
     @Slot(object)
     def show_run(self, run: Path) -> None:
-        """Show a run that is on disk: its curves, samples and log."""
-        if not self.running:
-            self.training.show_run(run, read_run(run))
+        """Show a run that is on disk, and follow it: its curves, samples and log."""
+        if self.running:
+            if self.training.run_panel.run != run:
+                text = tr("A run is being trained here: choose it together with {name} in the list of runs "
+                          "to see the curves of both.", name=run.name)  # fmt: skip
+                self.complained.emit(text)
             self.dockWanted.emit("losses")
+            return
+        self._leave()
+        self.training.losses.show_overlay(())
+        self.training.show_reading(run)
+        self.follower = FollowThread(run, self)
+        self.follower.opened.connect(self._on_opened)
+        self.follower.happened.connect(self._on_followed)
+        self.follower.stands.connect(self._on_stands)
+        self.follower.failed.connect(self.complained)
+        self.follower.start()
+        self._tick.start()
+        self.dockWanted.emit("losses")
+
+    def _leave(self) -> None:
+        """Follow no longer."""
+        follower, self.follower = self.follower, None
+        self._standing = ""
+        if follower is not None:
+            for signal in (follower.opened, follower.happened, follower.stands, follower.failed):
+                signal.disconnect()
+            follower.close()
+            follower.deleteLater()
+        self._tick.stop()
+
+    @Slot(object)
+    def _on_opened(self, past: Past) -> None:
+        if self.follower is None or past.run != self.follower.followed:
+            return
+        self._standing = past.stands
+        self.training.show_run(past.run, past.events, past.stands == "running")
+        if self._resume_next == past.run:
+            self._resume_next = None
+            self.training.run_panel.continue_run()
+
+    @Slot(object)
+    def _on_followed(self, event: events.Event) -> None:
+        if self.follower is not None:
+            self._drain()
+            self._on_event(event)
+
+    @Slot(str)
+    def _on_stands(self, stands: str) -> None:
+        """The followed run began, ended, or went away."""
+        if self.follower is None:
+            return
+        before, self._standing = self._standing, stands
+        self._drain()
+        run = self.follower.followed
+        if stands == "missing":
+            self.training.on_missing(run)
+        elif stands == "running":
+            self.training.attach()
+        elif before == "running":
+            self._end(self._verdict(run))
+
+    def _verdict(self, run: Path) -> Ended:
+        """How a followed run ended, by its last words."""
+        last = self.training.last_words
+        if isinstance(last, events.Finished):
+            return Ended("completed" if last.reason == "completed" else "stopped", "", None, Path(last.model))
+        if isinstance(last, events.Failed):
+            return Ended("failed", last.text, None, None)
+        text = tr("The process that trained {run} is gone. The run can be resumed from its last checkpoint.",
+                  run=run)  # fmt: skip
+        return Ended("killed", text, None, None)
+
+    @Slot()
+    def choose_run(self) -> None:
+        """Ask for a run to follow."""
+        folder = self._settings.get("runs/attached", "") or str(self.training.run_panel.root)
+        chosen = QFileDialog.getExistingDirectory(self._window, tr("A run to follow"), folder)
+        if chosen:
+            self._settings.set("runs/attached", str(Path(chosen).parent))
+            self.attach(Path(chosen))
+
+    def attach(self, run: Path) -> None:
+        """Show and follow a run, wherever it is trained, and list it."""
+        if not is_run(run):
+            self.complained.emit(
+                tr("{folder} is no run: it holds no {file}. Choose a run's own folder.",
+                   folder=run, file=CONFIG_FILE)
+            )  # fmt: skip
+            return
+        if self._window is not None:
+            self._window.show_workspace("train")
+        if run.parent not in self.browser.folders:
+            self.browser.add_folder(run)
+        self.show_run(run)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """A run's folder dropped on the window is followed; other drops go on to whom they concern."""
+        if isinstance(event, QDropEvent) and watched is self._window:  # QDragEnterEvent is one
+            run = _dropped(event)
+            if run is not None:
+                event.acceptProposedAction()
+                if event.type() == QEvent.Type.Drop:
+                    self.attach(run)
+                return True
+        return False
+
+    # -- the list -----------------------------------------------------------------------------
+
+    @Slot()
+    def show_list(self) -> None:
+        """Bring the list of runs to the front."""
+        if self._window is not None:
+            self._window.show_workspace("train")
+        self.dockWanted.emit("runs")
+        self.browser.panel.view.setFocus()
+
+    @Slot(object)
+    def _on_overlaid(self, found: object) -> None:
+        self.training.losses.show_overlay(found)  # type: ignore[arg-type]
+        if found:
+            self.dockWanted.emit("losses")
+
+    @Slot(object)
+    def _resume_from_list(self, run: Path) -> None:
+        if self.running:
+            self.complained.emit(tr("A run is being trained here already; stop it first."))
+            return
+        self._resume_next = run
+        self.show_run(run)
+
+    @Slot(object)
+    def _clone(self, resolved: TrainConfig) -> None:
+        """Fill the form with a run's settings and data, under a new name."""
+        if self.running:
+            self.complained.emit(tr("A run is being trained here; stop it before you set up another."))
+            return
+        self._leave()
+        self.training.new_run()
+        self.dockWanted.emit("run")
+        self.training.run_panel.clone(resolved)
+        text = tr("Settings and data are filled in: change what you like, then press Start training.")
+        self.told.emit(text, "info", None)
 
     def shut_down(self) -> None:
         """End child and threads and wait for them."""
@@ -156,6 +375,8 @@ class Runs(QObject):
         if self.thread_ is not None:
             self.thread_.close()
             self.thread_ = None
+        self._leave()
+        self.browser.close()
         self.data_thread.close()
 
     # -- data -----------------------------------------------------------------------------------
@@ -189,3 +410,13 @@ class Runs(QObject):
     @Slot()
     def _data_accepted(self) -> None:
         self.dockWanted.emit("losses")
+
+
+def _dropped(event: QDropEvent) -> Path | None:
+    """The run that is being dropped, if it is one."""
+    urls = event.mimeData().urls()
+    if len(urls) == 1 and urls[0].isLocalFile():
+        path = Path(urls[0].toLocalFile())
+        if path.is_dir() and is_run(path):
+            return path
+    return None

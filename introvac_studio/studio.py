@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from introvac_studio import presses, resources, theme
+from introvac_studio.alerting import Alerting
 from introvac_studio.comparing import Comparing
 from introvac_studio.directions import Directions
 from introvac_studio.evaluations import Evaluations
@@ -118,6 +119,7 @@ class Studio(QObject):
         )
         self.history = HistoryPanel(self.state)
         self.guide = Guide(self.state, self.settings, self.window)
+        self.alerting = Alerting(self.window, self.settings)
         self._model_wanted = 0
         self._faces_wanted: FacesWanted | None = None
         self._carried: Edit | None = None  # to be put on the face that is encoded again by another model
@@ -171,6 +173,7 @@ class Studio(QObject):
             *self.guide.file_commands(),
             Command("&File", mark("Open photo…"), "Ctrl+Shift+O", self.faces.choose_photo),
             *self.photos.file_commands(),
+            *self.runs.file_commands(self.window),
             *self.exporting.commands(),
             Command("&File", "", "", lambda: None),
             Command("&File", mark("Evaluate the model"), "Ctrl+M", self.evaluate_model),
@@ -190,6 +193,7 @@ class Studio(QObject):
             *self.guide.edit_commands(),
             *self.directions.commands(),
             *presses.commands(self.window, self._buttons(), "&Run"),
+            *self.runs.run_commands(),
             *self.window.commands(),
             *presses.commands(self.window, self._buttons(), "&View"),
             *self.comparing.commands(),
@@ -277,6 +281,9 @@ class Studio(QObject):
         runs.dockWanted.connect(self._on_dock_wanted)
         runs.statusChanged.connect(self._on_run_status)
         runs.idle.connect(self._on_idle)
+        runs.complained.connect(self.complain)
+        runs.told.connect(self.alerting.tell)
+        runs.alerted.connect(self.alerting.alert)
         self.evaluations.statusChanged.connect(self._on_evaluation_status)
         self.evaluations.idle.connect(self._on_idle)
         data_dock = self.window.workspaces["train"].docks["data"]

@@ -31,6 +31,7 @@ from trainer.keeper import Keeper
 from trainer.learner import Learner, out_of_memory
 from trainer.meter import Meter, Reading
 from trainer.models import IntroVAC
+from trainer.presence import attended
 from trainer.run_files import MODEL_FILE
 from trainer.run_folder import DivergedError, RunFolder, Standing
 from trainer.schedule import Schedule
@@ -154,7 +155,7 @@ class Trainer:
         past = self.folder.events(self.step) if self._resumed else None
         for event in past or ():
             self._watch.see(event)
-        with self.folder.open(past) as note:
+        with self.folder.open(past) as note, attended(self.run, self.control):
             try:
                 for event in self._watched():
                     yield from note(event)

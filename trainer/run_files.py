@@ -17,6 +17,8 @@ BEST_FILE = Path("checkpoints") / "best.safetensors"
 EVENTS_FILE = "events.jsonl"
 CONFIG_FILE = "config.json"
 LOCK_FILE = ".lock"
+ALIVE_FILE = "alive.json"
+CONTROL_FILE = "control.json"
 
 
 def kept_file(epoch: int) -> Path:

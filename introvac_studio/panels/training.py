@@ -18,49 +18,33 @@ Wiring (everything by slots and signals; no worker is known here)::
 
 from __future__ import annotations
 
-import datetime
-import re
 import shlex
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from PySide6.QtCore import QObject, QSize, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QGuiApplication, QTextCharFormat, QTextCursor
-from PySide6.QtWidgets import (
-    QComboBox,
-    QDialog,
-    QDialogButtonBox,
-    QFileDialog,
-    QFrame,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QPlainTextEdit,
-    QProgressBar,
-    QPushButton,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QObject, Signal, Slot
 
-from introvac_studio import theme
 from introvac_studio.data_summary import DataChoice, DataSummary
+from introvac_studio.language import tr
+from introvac_studio.run_request import RunRequest, default_run
 from introvac_studio.settings import Settings
-from introvac_studio.widgets.config_form import ConfigForm, as_text
-from introvac_studio.widgets.loss_plot import LossPlots, LossToolbar
+from introvac_studio.widgets.loss_panel import LossPanel
+from introvac_studio.widgets.run_form import RunPanel
+from introvac_studio.widgets.run_log import LogPanel, log_line
 from introvac_studio.widgets.samples_view import SamplesView
-from introvac_studio.widgets.texts import Banner, heading, muted, tabular
 from trainer import config, events
 from trainer.errors import ConfigError
+from trainer.run_files import CONFIG_FILE, MODEL_FILE, STATE_FILE
 
-ELSEWHERE = ("data", "attributes", "derive", "subset")  # settings that the data panel chooses
-LOG_LINES = 5000
-CONFIG_FILE = "config.json"
+# Events that tell how a run stands.
+_TELLING = (
+    events.RunStarted, events.Resumed, events.Paused, events.Continued, events.Finished, events.Failed,
+)  # fmt: skip
+
+__all__ = ["RunRequest", "TrainingPanel", "default_run"]
 
 
 class RunEnded(Protocol):
@@ -76,39 +60,6 @@ class RunEnded(Protocol):
     def details(self) -> str: ...
 
 
-@dataclass(frozen=True)
-class RunRequest:
-    """A run to start: what the command line would be told."""
-
-    preset: str
-    choice: DataChoice
-    run: Path
-    values: tuple[tuple[str, str], ...] = ()
-
-    def arguments(self) -> list[str]:
-        """Flags of `python -m trainer train`."""
-        flags = ["--preset", self.preset, "--data", self.choice.data]
-        flags += ["--attributes", ",".join(self.choice.attributes), "--run", str(self.run)]
-        flags += ["--subset", self.choice.subset]
-        for text in self.choice.derive:
-            flags += ["--derive", text]
-        for name, value in self.values:
-            flags += ["--set", f"{name}={value}"]
-        return flags
-
-
-def default_run(root: Path, preset: str, data: str, today: datetime.date) -> Path:
-    """The first free `<root>/<preset>-<data>-<date>-<n>`, in letters that every file system takes."""
-    kind, _, rest = data.partition(":")
-    known = {"avatars": "avatars", "celeba": "celeba", "folder": Path(rest).name}
-    name = known.get(kind, Path(data).name)
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-.")[:40] or "data"
-    n = 1
-    while (path := root / f"{preset}-{name}-{today:%Y%m%d}-{n}").exists():
-        n += 1
-    return path
-
-
 def duration(seconds: float) -> str:
     """Seconds as h:mm:ss or m:ss."""
     whole = max(0, round(seconds))
@@ -119,508 +70,6 @@ def duration(seconds: float) -> str:
 def size_of(count: int) -> str:
     """Bytes in the unit that suits."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
-
-
-def _restyle(button: QPushButton, name: str) -> None:
-    """Another look from the stylesheet, by the object's name."""
-    if button.objectName() != name:
-        button.setObjectName(name)
-        button.style().unpolish(button)
-        button.style().polish(button)
-
-
-class _SettingsDialog(QDialog):
-    """The whole form in a window of its own."""
-
-    def __init__(self, form: ConfigForm, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setWindowTitle("All settings of the run")
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        reset = buttons.addButton("Back to the preset", QDialogButtonBox.ButtonRole.ResetRole)
-        layout = QVBoxLayout(self)
-        layout.addWidget(form, 1)
-        layout.addWidget(buttons)
-        buttons.rejected.connect(self.close)
-        reset.clicked.connect(form.reset_all)
-
-    def sizeHint(self) -> QSize:
-        return QSize(520, 640)
-
-
-class RunPanel(QWidget):
-    """The form on the left, and the buttons that start, pause and stop.
-
-    Signals as `TrainingPanel`'s of the same names.
-    """
-
-    startRequested = Signal(object)
-    continueRequested = Signal(object)
-    openRunRequested = Signal(object)
-    pauseRequested = Signal()
-    resumeRequested = Signal()
-    stopRequested = Signal()
-    snapshotRequested = Signal()
-    openModelRequested = Signal(object)
-    chooseDataRequested = Signal()
-    newRunRequested = Signal()
-
-    def __init__(self, settings: Settings | None = None, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._settings = settings
-        self._choice = DataChoice()
-        self._phase = "idle"
-        self._named = False
-        self._run: Path | None = None
-        self.model: Path | None = None
-        root = settings.get("training/root", "") if settings else ""
-        self._root = Path(root) if root else Path.home() / "IntroVAC" / "runs"
-        self.form = ConfigForm(ELSEWHERE)
-        self.form.setParent(self)
-        self.form.hide()
-        self._dialog: _SettingsDialog | None = None
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidget(self._build_form())
-        layout.addWidget(area, 1)
-        layout.addWidget(self._build_foot())
-        self.setMinimumWidth(256)
-        self.form.changed.connect(self._on_form)
-        self.set_preset("quick")
-        self.set_choice(self._choice)
-        self.set_phase("idle")
-
-    def sizeHint(self) -> QSize:
-        return QSize(288, 640)
-
-    def _build_form(self) -> QWidget:
-        body = QWidget()
-        self._body = body
-        grid = QGridLayout(body)
-        grid.setContentsMargins(12, 12, 12, theme.GRID)
-        grid.setHorizontalSpacing(12)
-        grid.setVerticalSpacing(theme.GRID)
-        grid.setColumnStretch(1, 1)
-        self.data_title, self.data_more = QLabel(), muted(wrap=True)
-        self.data_title.setWordWrap(True)
-        self.choose = QPushButton("Choose data…")
-        self.preset, self.preset_help = QComboBox(), muted(wrap=True)
-        for name in config.PRESETS:
-            self.preset.addItem(name)
-            self.preset.setItemData(
-                self.preset.count() - 1, config.PRESET_HELP[name], Qt.ItemDataRole.ToolTipRole
-            )
-        self.side = QComboBox()
-        for side in config.SIZES:
-            self.side.addItem(f"{side} px", side)
-        self.device = QComboBox()
-        self.device.setEditable(True)
-        self.device.addItems(["auto", "cpu", "cuda", "mps"])
-        self.epochs, self.batch, self.name = QLineEdit(), QLineEdit(), QLineEdit()
-        self.place = muted(wrap=True)
-        self.folder = QPushButton("…")
-        self.folder.setFixedWidth(36)
-        self.folder.setToolTip("Choose the folder that holds the runs")
-        self.folder.setAccessibleName("Choose the folder that holds the runs")
-        self.all_settings = QPushButton("All settings…")
-        self.problem = QLabel()
-        self.problem.setWordWrap(True)
-        self.problem.setObjectName("warning")
-        self.banner = Banner()
-        named = QHBoxLayout()
-        named.setSpacing(4)
-        named.addWidget(self.name, 1)
-        named.addWidget(self.folder)
-        line = 0
-        for widget in (self.banner, heading("Data"), self.data_title, self.data_more, self.choose):
-            grid.addWidget(widget, line, 0, 1, 2)
-            line += 1
-        below = heading("Settings")
-        below.setContentsMargins(0, theme.GRID, 0, 0)
-        grid.addWidget(below, line, 0, 1, 2)
-        line += 1
-        fields: list[tuple[str, QWidget | QHBoxLayout]] = [
-            ("Preset", self.preset), ("", self.preset_help), ("Size", self.side), ("Epochs", self.epochs),
-            ("Batch", self.batch), ("Device", self.device), ("Run", named), ("", self.place),
-        ]  # fmt: skip
-        for text, field in fields:
-            if text:
-                grid.addWidget(muted(text), line, 0)
-            if isinstance(field, QWidget):
-                field.setAccessibleName(text)
-                grid.addWidget(field, line, 1)
-            else:
-                grid.addLayout(field, line, 1)
-            line += 1
-        grid.addWidget(self.all_settings, line, 0, 1, 2)
-        grid.addWidget(self.problem, line + 1, 0, 1, 2)
-        grid.setRowStretch(line + 2, 1)
-        self.name.setAccessibleName("Name of the run")
-        self.choose.clicked.connect(self.chooseDataRequested)
-        self.preset.currentTextChanged.connect(self.set_preset)
-        self.side.activated.connect(self._on_size)
-        self.epochs.textEdited.connect(self._on_epochs)
-        self.batch.textEdited.connect(self._on_batch)
-        self.device.currentTextChanged.connect(self._on_device)
-        self.name.textEdited.connect(self._on_name)
-        self.folder.clicked.connect(self._on_folder)
-        self.all_settings.clicked.connect(self._on_all)
-        return body
-
-    def _build_foot(self) -> QWidget:
-        foot = QWidget()
-        layout = QGridLayout(foot)
-        layout.setContentsMargins(12, theme.GRID, 12, 12)
-        layout.setSpacing(theme.GRID)
-        self.state = QLabel()
-        self.state.setWordWrap(True)
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress of the run")
-        self.pace = muted(wrap=True)
-        for label in (self.state, self.pace):
-            label.setFont(tabular(self.font(), 13))
-        self.start = QPushButton()
-        self.start.setObjectName("primary")
-        self.pause, self.stop = QPushButton("Pause"), QPushButton("Stop")
-        self.edit = QPushButton("Edit this snapshot")
-        self.fresh, self.earlier = QPushButton("New run"), QPushButton("Open a run…")
-        self.earlier.setToolTip("Look at an earlier run, and resume it")
-        for i, widget in enumerate((self.state, self.bar, self.pace, self.start)):
-            layout.addWidget(widget, i, 0, 1, 2)
-        layout.addWidget(self.pause, 4, 0)
-        layout.addWidget(self.stop, 4, 1)
-        layout.addWidget(self.edit, 5, 0, 1, 2)
-        layout.addWidget(self.fresh, 6, 0)
-        layout.addWidget(self.earlier, 6, 1)
-        self.start.clicked.connect(self._on_start)
-        self.pause.clicked.connect(self._on_pause)
-        self.stop.clicked.connect(self._on_stop)
-        self.edit.clicked.connect(self._on_edit)
-        self.fresh.clicked.connect(self.newRunRequested)
-        self.earlier.clicked.connect(self._on_earlier)
-        return foot
-
-    # -- the form -------------------------------------------------------------------------
-
-    @property
-    def choice(self) -> DataChoice:
-        return self._choice
-
-    @property
-    def run(self) -> Path:
-        """Where the run on show is, or the next one will be."""
-        return self._run or self._root / (self.name.text().strip() or "run")
-
-    def request(self) -> RunRequest:
-        """The run that the form describes."""
-        return RunRequest(self.form.preset, self._choice, self.run, tuple(self.form.values().items()))
-
-    @Slot(str)
-    def set_preset(self, name: str) -> None:
-        self.preset.setCurrentText(name)
-        text = config.PRESET_HELP.get(name, "")
-        self.preset_help.setText(text[:1].upper() + text[1:])
-        self.form.set_preset(name)
-
-    @Slot(object)
-    def set_choice(self, choice: DataChoice) -> None:
-        """Other data, or other attributes of it."""
-        self._choice = choice
-        self.data_title.setText(choice.title)
-        self.data_title.setToolTip(choice.data)
-        subset = "" if choice.subset == "none" else f"\nSubset {choice.subset}"
-        self.data_more.setText((", ".join(choice.attributes) or "No attribute chosen") + subset)
-        self.form.set_context(choice.data, choice.attributes)
-
-    def show_config(self, resolved: config.TrainConfig) -> None:
-        """Fill the form with the settings of a run that exists."""
-        data = resolved.data
-        self.set_preset(resolved.preset)
-        self.set_choice(DataChoice(data.data, resolved.model.attributes, data.derive, data.subset))
-        self.form.set_values(
-            {
-                setting.name: as_text(getattr(getattr(resolved, section), setting.name))
-                for section, setting in config.settings()
-            }
-        )
-
-    @Slot(object)
-    def set_summary(self, summary: DataSummary) -> None:
-        """What is known of the data; a cache decides the size of the pictures."""
-        if summary.request.choice.kind == "cache" and self.form.value("image_size") != str(summary.size):
-            self.form.set_value("image_size", str(summary.size))
-        train = summary.selected.get("train")
-        if train is not None and summary.request.choice == self._choice:
-            more = f"{', '.join(self._choice.attributes)}\n{train:,} faces to train on"
-            self.data_more.setText(more)
-
-    @Slot()
-    def _on_form(self) -> None:
-        side = int(self.form.value("image_size") or 0)
-        self.side.setCurrentIndex(self.side.findData(side))
-        for name, field in (("epochs", self.epochs), ("batch_size", self.batch)):
-            if not field.hasFocus():
-                field.setText(self.form.value(name))
-        if self.device.currentText() != self.form.value("device"):
-            self.device.setCurrentText(self.form.value("device"))
-        count = len(self.form.values())
-        self.all_settings.setText(f"All settings… ({count} changed)" if count else "All settings…")
-        self._name_run()
-        self._refresh()
-
-    def _name_run(self) -> None:
-        if not self._named and self._run is None:
-            today = datetime.date.today()
-            path = default_run(self._root, self.form.preset, self._choice.data, today)
-            self.name.setText(path.name)
-        home = str(Path.home())
-        root = str(self._root)
-        self.place.setText("in " + ("~" + root[len(home) :] if root.startswith(home) else root))
-
-    @Slot(int)
-    def _on_size(self, index: int) -> None:
-        self.form.set_value("image_size", str(self.side.itemData(index)))
-
-    @Slot(str)
-    def _on_epochs(self, text: str) -> None:
-        self.form.set_value("epochs", text.strip())
-
-    @Slot(str)
-    def _on_batch(self, text: str) -> None:
-        self.form.set_value("batch_size", text.strip())
-
-    @Slot(str)
-    def _on_device(self, text: str) -> None:
-        self.form.set_value("device", text.strip())
-
-    @Slot(str)
-    def _on_name(self, text: str) -> None:
-        self._named = bool(text.strip())
-        self._refresh()
-
-    @Slot()
-    def _on_folder(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Folder that holds the runs", str(self._root))
-        if chosen:
-            self._root = Path(chosen)
-            if self._settings:
-                self._settings.set("training/root", chosen)
-            self._name_run()
-            self._refresh()
-
-    @Slot()
-    def _on_all(self) -> None:
-        if self._dialog is None:
-            self._dialog = _SettingsDialog(self.form, self)
-        self.form.show()
-        self._dialog.show()
-        self._dialog.raise_()
-
-    def problem_text(self) -> str:
-        """Why the form cannot be started, or empty."""
-        name = self.name.text().strip()
-        if self.form.errors:
-            return next(iter(self.form.errors.values()))
-        if not self._choice.attributes:
-            return "Choose at least one attribute: press Choose data…"
-        if not name or re.search(r'[<>:"/\\|?*\x00-\x1f]', name) or name.strip(". ") != name:
-            return "The run's name must not be empty, nor contain any of < > : \" / \\ | ? *"
-        if (self._root / name / CONFIG_FILE).exists():
-            return f"There is a run {name} already: open it to resume it, or choose another name."
-        return ""
-
-    # -- the run --------------------------------------------------------------------------
-
-    def set_phase(self, phase: str) -> None:
-        """`idle`, `starting`, `running`, `pausing`, `paused`, `stopping`, `ended` (resumable) or `done`."""
-        self._phase = phase
-        self._refresh()
-
-    @property
-    def phase(self) -> str:
-        return self._phase
-
-    def set_run(self, run: Path | None, keep_name: bool = False) -> None:
-        """The run on show; None is back to a new one, with a name of its own unless the old one is kept."""
-        self._run = run
-        self.model = None
-        if run is None:
-            self._named = self._named and keep_name
-            self._name_run()
-        else:
-            self.name.setText(run.name)
-        self.state.setText("")
-        self.pace.setText("")
-        self.bar.setRange(0, 1)
-        self.bar.setValue(0)
-        self._refresh()
-
-    def _refresh(self) -> None:
-        phase = self._phase
-        alive = phase in ("starting", "running", "pausing", "paused", "stopping")
-        over = phase in ("ended", "done")
-        problem = "" if alive or over else self.problem_text()
-        self.problem.setText(problem)
-        self.problem.setVisible(bool(problem))
-        self.start.setText("Resume this run" if over else "Start training")
-        self.start.setVisible(phase in ("idle", "ended"))
-        self.start.setEnabled(not problem)
-        self.pause.setVisible(alive)
-        self.pause.setText("Resume" if phase in ("paused",) else "Pause")
-        self.pause.setEnabled(phase in ("running", "paused"))
-        self.stop.setVisible(alive)
-        self.stop.setText("Stopping…" if phase == "stopping" else "Stop")
-        self.stop.setEnabled(phase != "stopping")
-        self.edit.setVisible(alive or (over and self.model is not None))
-        self.edit.setText("Edit with this model" if over else "Edit this snapshot")
-        _restyle(self.edit, "primary" if alive or phase == "done" else "")
-        self.edit.setEnabled(over or phase in ("running", "paused"))
-        self.fresh.setVisible(over)
-        self.earlier.setVisible(not alive)
-        for widget in (self.state, self.bar):
-            widget.setVisible(alive or over)
-        self.pace.setVisible(alive)
-        for field in (self.choose, self.preset, self.side, self.epochs, self.batch, self.device,
-                      self.name, self.folder, self.form):  # fmt: skip
-            field.setEnabled(phase == "idle")
-
-    @Slot()
-    def _on_start(self) -> None:
-        self.banner.hide()
-        if self._phase == "ended" and self._run is not None:
-            self.continueRequested.emit(self._run)
-        elif not self.problem_text():
-            self.startRequested.emit(self.request())
-
-    @Slot()
-    def _on_pause(self) -> None:
-        if self._phase == "paused":
-            self.resumeRequested.emit()
-        else:
-            self.set_phase("pausing")
-            self.pauseRequested.emit()
-
-    @Slot()
-    def _on_stop(self) -> None:
-        self.set_phase("stopping")
-        self.state.setText("Finishing the step and saving a checkpoint…")
-        self.stopRequested.emit()
-
-    @Slot()
-    def _on_edit(self) -> None:
-        if self._phase in ("ended", "done") and self.model is not None:
-            self.openModelRequested.emit(self.model)
-        else:
-            self.edit.setEnabled(False)
-            self.snapshotRequested.emit()
-
-    @Slot()
-    def _on_earlier(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "A run to open", str(self._root))
-        if not chosen:
-            return
-        if (Path(chosen) / CONFIG_FILE).is_file():
-            self.openRunRequested.emit(Path(chosen))
-        else:
-            self.banner.tell(f"{chosen} is no run: it holds no {CONFIG_FILE}. Choose a run's own folder.", "")
-
-
-class LossPanel(QWidget):
-    """The loss plots and their toolbar."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.plots = LossPlots()
-        self.toolbar = LossToolbar(self.plots)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, theme.GRID, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.toolbar)
-        layout.addWidget(self.plots, 1)
-
-
-class LogPanel(QWidget):
-    """What happened, a line each."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.text = QPlainTextEdit()
-        self.text.setReadOnly(True)
-        self.text.setMaximumBlockCount(LOG_LINES)
-        self.text.setPlaceholderText("What a run reports is listed here.")
-        self.text.setFont(tabular(self.font(), 12))
-        self.text.setAccessibleName("Log of the run")
-        self.copy = QPushButton("Copy")
-        self.copy.setToolTip("Copy the whole log")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(12, theme.GRID, 12, theme.GRID)
-        layout.setSpacing(theme.GRID)
-        layout.addWidget(self.text, 1)
-        layout.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignRight)
-        self.copy.clicked.connect(self._on_copy)
-
-    def say(self, when: float, text: str, level: str = "info") -> None:
-        """Add a line; the view stays where the user scrolled to."""
-        bar = self.text.verticalScrollBar()
-        at_end = bar.value() >= bar.maximum() - 4
-        p = theme.current()
-        form = QTextCharFormat()
-        form.setForeground(QColor({"warning": p.warn, "error": p.bad}.get(level, p.text)))
-        cursor = QTextCursor(self.text.document())
-        cursor.movePosition(QTextCursor.MoveOperation.End)
-        line = f"{time.strftime('%H:%M:%S', time.localtime(when))}  {' '.join(text.split())}"
-        cursor.insertText(("" if self.text.document().isEmpty() else "\n") + line, form)
-        if at_end:
-            bar.setValue(bar.maximum())
-
-    @Slot()
-    def clear(self) -> None:
-        self.text.clear()
-
-    @Slot()
-    def _on_copy(self) -> None:
-        QGuiApplication.clipboard().setText(self.text.toPlainText())
-
-
-def log_line(event: events.Event) -> tuple[str, str] | None:
-    """(text, level) of an event that belongs in the log."""
-    at = f"step {event.step:,}"
-    if isinstance(event, events.RunStarted):
-        return (
-            f"{event.run}: {event.train_images:,} training and {event.valid_images:,} validation faces, "
-            f"{event.parameters / 1e6:.1f} million parameters, {event.total_steps:,} steps on {event.device} "
-            f"({event.precision})"
-        ), "info"
-    if isinstance(event, events.Notice):
-        return event.text, "warning" if event.level == "warning" else "info"
-    if isinstance(event, events.Alert):
-        return f"{at}: {event.text}", "info" if event.fine else "warning"
-    if isinstance(event, events.Validated):
-        figures = "  ".join(f"{name} {value:.3g}" for name, value in event.figures.items())
-        return f"{at}, validation: {figures}", "info"
-    if isinstance(event, events.CheckpointSaved):
-        return f"{at}: saved {event.kind}, {event.model}", "info"
-    if isinstance(event, events.PhaseChanged):
-        return f"{at}: {'the game begins' if event.phase == 'game' else event.phase}", "info"
-    if isinstance(event, events.Diverged):
-        done = "went back to the last checkpoint" if event.action == "rolled back" else "stopped"
-        lost = f"{at}: {event.loss} was no longer a finite number; {done}, step size {event.learning_rate:g}"
-        return lost, "warning"
-    if isinstance(event, events.OutOfMemory):
-        fits = f"batch_size = {event.fits} fits" if event.fits else "no smaller batch fits"
-        return f"{at}: out of memory with batch_size = {event.batch_size}; {fits}", "error"
-    if isinstance(event, events.Failed):
-        return event.text, "error"
-    if isinstance(event, events.Finished):
-        return f"{at}: {event.reason}", "info"
-    simple = {events.Resumed: "resumed", events.Paused: "paused", events.Continued: "goes on"}
-    text = simple.get(type(event))
-    return None if text is None else (f"{at}: {text}", "info")
 
 
 class TrainingPanel(QObject):
@@ -644,6 +93,7 @@ class TrainingPanel(QObject):
         self._total = 0
         self._wants_snapshot = False
         self._replaying = False
+        self.last_words: events.Event | None = None  # the newest that tells how the run stands
         run = self.run_panel
         run.startRequested.connect(self._on_start)
         run.continueRequested.connect(self._on_continue)
@@ -675,10 +125,10 @@ class TrainingPanel(QObject):
 
     def _begin(self) -> None:
         self.run_panel.set_phase("starting")
-        self.run_panel.state.setText("Starting…")
+        self.run_panel.state.setText(tr("Starting…"))
         self.run_panel.bar.setRange(0, 0)
-        self.losses.plots.set_empty_text("The run is starting. Losses appear after its first steps.")
-        self.statusChanged.emit("training starts")
+        self.losses.plots.set_empty_text(tr("The run is starting. Losses appear after its first steps."))
+        self.statusChanged.emit(tr("training starts"))
 
     @Slot()
     def _on_snapshot(self) -> None:
@@ -690,11 +140,14 @@ class TrainingPanel(QObject):
         """Clear the page for another run; settings stay."""
         self._forget(None)
         self.run_panel.set_phase("idle")
-        self.losses.plots.set_empty_text("Press Start training: losses appear here after the first steps.")
+        self.losses.plots.set_empty_text(
+            tr("Press Start training: losses appear here after the first steps.")
+        )
         self.statusChanged.emit("")
 
     def _forget(self, run: Path | None) -> None:
         self._total, self._wants_snapshot = 0, False
+        self.last_words = None
         self.run_panel.banner.hide()
         self.run_panel.set_run(run)
         self.losses.plots.clear()
@@ -709,8 +162,14 @@ class TrainingPanel(QObject):
     def set_summary(self, summary: DataSummary) -> None:
         self.run_panel.set_summary(summary)
 
-    def show_run(self, run: Path, past: Sequence[events.Event]) -> None:
-        """Show a run from its events, ready to be resumed."""
+    def show_reading(self, run: Path) -> None:
+        """A run is being read: the page is empty until `show_run`."""
+        self._forget(run)
+        self.run_panel.set_phase("done")
+        self.losses.plots.set_empty_text(tr("Reading {run}…", run=run))
+
+    def show_run(self, run: Path, past: Sequence[events.Event], alive: bool = False) -> None:
+        """Show a run from its events: one that trains somewhere, or one that can be resumed."""
         self._forget(run)
         with suppress(ConfigError):
             self.run_panel.show_config(config.load(run / CONFIG_FILE))
@@ -721,13 +180,36 @@ class TrainingPanel(QObject):
         self.on_losses([e for e in past if isinstance(e, events.StepLosses)])
         self._replaying = False
         self.statusChanged.emit("")
-        finished = [e for e in past if isinstance(e, events.Finished)]
-        model = run / "model.safetensors"
+        self.losses.plots.set_empty_text(tr("{run} has no losses yet.", run=run.name))
+        model = run / MODEL_FILE
         self.run_panel.model = model if model.is_file() else None
-        whole = bool(finished) and finished[-1].reason == "completed"
-        self._rest(
-            "done" if whole else "ended", "Completed." if whole else "Not finished: it can be resumed."
-        )
+        if alive:
+            self.attach()
+            return
+        last = self.last_words
+        whole = isinstance(last, events.Finished) and last.reason == "completed"
+        if whole:
+            self._rest("done", tr("Completed."))
+        elif (run / STATE_FILE).is_file():
+            self._rest("ended", tr("Not finished: it can be resumed."))
+        else:
+            self._rest("done", tr("Not finished."))
+
+    def attach(self) -> None:
+        """The run on show is being trained by another process."""
+        self.run_panel.banner.hide()
+        paused = isinstance(self.last_words, events.Paused)
+        self.run_panel.set_phase("paused" if paused else "running")
+        if paused:
+            self.run_panel.pace.setText(tr("Paused: a checkpoint is saved."))
+        self.statusChanged.emit(tr("attached to {run}", run=self.run_panel.run.name))
+
+    def on_missing(self, run: Path) -> None:
+        """The folder of the run on show is not there any more."""
+        text = tr("{run} is not there any more. It is shown again when it comes back.", run=run)
+        self.run_panel.set_phase("done")
+        self.run_panel.banner.tell(text)
+        self.statusChanged.emit("")
 
     # -- what a run says ------------------------------------------------------------------
 
@@ -737,6 +219,8 @@ class TrainingPanel(QObject):
         panel = self.run_panel
         if (line := log_line(event)) is not None:
             self.log.say(event.time, *line)
+        if isinstance(event, _TELLING):
+            self.last_words = event
         if isinstance(event, events.RunStarted):
             self._total = event.total_steps
             if not self._replaying and self.samples.run != Path(event.run):
@@ -747,9 +231,16 @@ class TrainingPanel(QObject):
         elif isinstance(event, events.Progress):
             panel.bar.setRange(0, max(event.total, 1))
             panel.bar.setValue(event.done)
-            panel.state.setText(f"{event.what.capitalize()}: {event.done:,} of {event.total:,}")
+            panel.state.setText(
+                tr(
+                    "{what}: {n} of {all}",
+                    what=event.what.capitalize(),
+                    n=f"{event.done:,}",
+                    all=f"{event.total:,}",
+                )
+            )
             left = event.seconds_left
-            panel.pace.setText("" if left is None else f"{duration(left)} left")
+            panel.pace.setText("" if left is None else tr("{time} left", time=duration(left)))
         elif isinstance(event, events.SamplesWritten):
             self.samples.add(event)
         elif isinstance(event, events.Resumed):
@@ -768,8 +259,8 @@ class TrainingPanel(QObject):
             return
         self.run_panel.set_phase(phase)
         if phase == "paused":
-            self.run_panel.pace.setText("Paused: a checkpoint is saved.")
-            self.statusChanged.emit("training is paused")
+            self.run_panel.pace.setText(tr("Paused: a checkpoint is saved."))
+            self.statusChanged.emit(tr("training is paused"))
 
     def _on_checkpoint(self, event: events.CheckpointSaved) -> None:
         if event.kind in ("last", "snapshot"):
@@ -787,17 +278,21 @@ class TrainingPanel(QObject):
         self.losses.plots.append(batch)
         last = batch[-1]
         self._progress(last.step)
-        left = "" if last.seconds_left is None else f"{duration(last.seconds_left)} left · "
-        pace = f"{last.images_per_second:,.0f} images/s"
-        self.run_panel.pace.setText(f"{left}{pace}\n{size_of(last.memory_bytes)} memory")
+        left = (
+            "" if last.seconds_left is None else tr("{time} left", time=duration(last.seconds_left)) + " · "
+        )
+        pace = tr("{n} images/s", n=f"{last.images_per_second:,.0f}")
+        self.run_panel.pace.setText(f"{left}{pace}\n" + tr("{size} memory", size=size_of(last.memory_bytes)))
         if not self._replaying:
-            self.statusChanged.emit(f"training · step {last.step:,} of {self._total:,} · {left}{pace}")
+            at = tr("training · step {n} of {all}", n=f"{last.step:,}", all=f"{self._total:,}")
+            self.statusChanged.emit(f"{at} · {left}{pace}")
 
     def _progress(self, step: int) -> None:
         self.run_panel.bar.setValue(step)
         if self.run_panel.phase != "stopping":
             share = f"{100 * step / self._total:.0f} %" if self._total else ""
-            self.run_panel.state.setText(f"Step {step:,} of {self._total:,} · {share}")
+            at = tr("Step {n} of {all}", n=f"{step:,}", all=f"{self._total:,}")
+            self.run_panel.state.setText(f"{at} · {share}")
 
     @Slot(object)
     def on_ended(self, ended: RunEnded) -> None:
@@ -811,20 +306,23 @@ class TrainingPanel(QObject):
             panel.banner.tell(ended.text, ended.details)
         can_resume = (run / "checkpoints" / "last.safetensors").is_file()
         if ended.reason == "completed":
-            self._rest("done", "Completed.")
+            self._rest("done", tr("Completed."))
         elif can_resume:
-            self._rest("ended", "Stopped: it can be resumed." if not ended.text else "Ended by an error.")
+            self._rest(
+                "ended", tr("Stopped: it can be resumed.") if not ended.text else tr("Ended by an error.")
+            )
         else:
             panel.set_run(None, keep_name=True)
             panel.set_phase("idle")
-            self.losses.plots.set_empty_text(ended.text or "The run was stopped before its first step.")
-        self.statusChanged.emit(f"training {ended.reason}")
+            self.losses.plots.set_empty_text(ended.text or tr("The run was stopped before its first step."))
+        self.statusChanged.emit(tr("training {end}", end=tr(ended.reason)))
 
     def _rest(self, phase: str, text: str) -> None:
         panel = self.run_panel
         if panel.bar.maximum() == 0:
             panel.bar.setRange(0, 1)
         panel.set_phase(phase)
-        steps = f"Step {panel.bar.value():,} of {self._total:,}. " if self._total else ""
+        n, whole = f"{panel.bar.value():,}", f"{self._total:,}"
+        steps = tr("Step {n} of {all}.", n=n, all=whole) + " " if self._total else ""
         panel.state.setText(steps + text)
         panel.pace.setText("")

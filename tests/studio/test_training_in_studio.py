@@ -115,6 +115,7 @@ def test_that_a_run_directory_opens_with_its_curves_and_its_model(
     ready.runs.training.new_run()
     assert not ready.runs.training.losses.plots.curves
     ready.open_path(tmp_path / "run")
-    assert len(ready.runs.training.losses.plots.curves["kl"]) > 3
+    plots = ready.runs.training.losses.plots
+    qtbot.waitUntil(lambda: len(plots.curves.get("kl", ())) > 3, timeout=WAIT)
     assert ready.window.workspace == "train"
     qtbot.waitUntil(lambda: ready.state.model is not None and ready.state.model.size == 32, timeout=WAIT)

@@ -1,0 +1,143 @@
+"""A run that others can watch and steer: a sign of life in its directory, and a file for orders.
+
+`alive.json` says which process of which host trains; it is written anew every few seconds and removed at
+the end. `control.json` holds `{"do": "stop" | "pause" | "resume" | "save"}`; the run removes it when it is
+heeded. Both work over a shared folder, where locks and process numbers say nothing. Free of torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from trainer import files
+from trainer.control import Control
+from trainer.errors import ConfigError, IntroVACError
+from trainer.run_files import ALIVE_FILE, CONTROL_FILE
+
+WISHES = ("stop", "pause", "resume", "save")
+BEAT = 5.0  # seconds between signs of life
+SILENCE = 60.0  # seconds without one after which a run of another host counts as dead
+_LOOK = 0.5  # seconds between looks for an order
+_LIMIT = 4096  # bytes of an order or a sign
+
+
+@dataclass(frozen=True)
+class Presence:
+    """A sign of life: the process, since when it has been there, how many signs before, and when this one."""
+
+    host: str
+    pid: int
+    since: float
+    count: int
+    time: float
+
+    @property
+    def here(self) -> bool:
+        """Whether the process is, or was, one of this machine."""
+        return self.host == socket.gethostname()
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """A small JSON object from a file; empty where there is none, or something else."""
+    with suppress(OSError, ValueError), path.open("rb") as file:
+        body = json.loads(file.read(_LIMIT))
+        if isinstance(body, dict):
+            return body
+    return {}
+
+
+def presence(run: Path) -> Presence | None:
+    """The run's last sign of life; None where it never gave one, or said that it ended."""
+    body = _object(run / ALIVE_FILE)
+    try:
+        return Presence(
+            str(body["host"]), int(body["pid"]), float(body["since"]), int(body["count"]), float(body["time"])
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def alive(sign: Presence | None) -> bool:
+    """Whether the process of a sign of life trains still: exact on this machine, else by the sign's age."""
+    if sign is None:
+        return False
+    if not sign.here:
+        return abs(time.time() - sign.time) < SILENCE
+    try:
+        process = psutil.Process(sign.pid)
+        same = abs(process.create_time() - sign.since) < 2  # numbers are used again
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, ValueError, OverflowError):
+        return False
+
+
+def ask(run: Path, wish: str) -> None:
+    """Leave an order for a run; a newer one takes the place of one that was not heeded yet.
+
+    Raises:
+        ConfigError: no such wish.
+        DataError, RunError: the directory cannot be written to.
+    """
+    if wish not in WISHES:
+        raise ConfigError(f"{wish!r}: a run can be asked to {', '.join(WISHES)}")
+    files.write_text(run / CONTROL_FILE, json.dumps({"do": wish}) + "\n")
+
+
+def heed(run: Path, control: Control) -> None:
+    """Take an order, if there is one, and pass it on; what is no order is removed."""
+    path = run / CONTROL_FILE
+    if not path.exists():
+        return
+    wish = _object(path).get("do")
+    with suppress(OSError):
+        path.unlink()
+    acts = {"stop": control.stop, "pause": control.pause, "resume": control.resume, "save": control.snapshot}
+    if (act := acts.get(str(wish))) is not None:
+        act()
+
+
+@contextmanager
+def attended(run: Path, control: Control) -> Iterator[None]:
+    """Give signs of life and heed orders while the block lasts; orders from before it are dropped.
+
+    Whatever goes wrong with these files is no reason to stop training.
+    """
+    with suppress(OSError):
+        (run / CONTROL_FILE).unlink()
+    ended = threading.Event()
+    thread = threading.Thread(target=_attend, args=(run, control, ended), name="presence", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        with suppress(OSError):
+            (run / ALIVE_FILE).unlink()
+
+
+def _attend(run: Path, control: Control, ended: threading.Event) -> None:
+    me = psutil.Process()
+    sign = {"host": socket.gethostname(), "pid": os.getpid(), "since": me.create_time()}
+    count, due = 0, 0.0
+    while True:
+        if time.monotonic() >= due:
+            due = time.monotonic() + BEAT
+            with suppress(IntroVACError):
+                text = json.dumps(sign | {"count": count, "time": time.time()})
+                files.write_text(run / ALIVE_FILE, text + "\n")
+            count += 1
+        if ended.wait(_LOOK):
+            return
+        heed(run, control)
