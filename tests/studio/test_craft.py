@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QEvent, QSettings, Qt
@@ -28,14 +29,15 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from introvac_studio import shortcuts, theme
 from introvac_studio import studio as studio_module
-from introvac_studio import theme
 from introvac_studio.settings import DEVICE, GREETED, MOTION, THEME, Settings
 from introvac_studio.state import Edit
 from introvac_studio.studio import Studio
 from tests.studio.conftest import WAIT
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,12 @@ def test_that_every_action_has_keys_of_its_own(craft: Studio) -> None:
 def test_that_every_action_can_say_whether_it_can_be_done(craft: Studio) -> None:
     whys = {text: command.trouble() for text, command in craft.window.table.commands.items()}
     assert whys["Stop the run"] and not whys["Open model…"] and not whys["Generate faces"]
+
+
+def test_that_the_page_of_shortcuts_is_up_to_date(craft: Studio) -> None:
+    page = ROOT / "docs" / "shortcuts.md"
+    made = shortcuts.as_markdown(shortcuts.rows(craft.window.table, usual=True))
+    assert page.read_text("utf-8") == made, "renew it: python -m introvac_studio.shortcuts docs/shortcuts.md"
 
 
 def test_that_the_palette_holds_actions_buttons_models_and_attributes(craft: Studio, qtbot: QtBot) -> None:

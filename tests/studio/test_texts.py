@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from introvac_studio import language
+from introvac_studio import catalogue, language
 from introvac_studio import studio as studio_module
 from introvac_studio.settings import Settings
 from introvac_studio.studio import Studio
@@ -48,7 +48,7 @@ THEIRS = {"Close", "Float", "Scroll Left", "Scroll Right", "Press shortcut", "Ex
 # Names and units that no language translates.
 NAMES = (
     "IntroVAC Studio", "CelebA", "Avatars", "avatars", "labels.csv", "OpenVINO", "float32", "float16",
-    "bfloat16", "English", "px", "cpu", "cuda", "mps", "Esc", "Ctrl", "Shift", "PC", "PCA", "JPEG", "PNG",
+    "bfloat16", "English", "px", "cpu", "cuda", "mps", "Esc", "Escape", "Return", "Space", "Ctrl", "Shift", "PC", "PCA", "JPEG", "PNG",
 )  # fmt: skip
 
 
@@ -148,3 +148,9 @@ def test_that_data_and_brackets_are_told_from_words() -> None:
     assert bare("⟦open⟧ Eyeglasses 3.0 px", ["Eyeglasses"]) == ""
     assert bare("⟦a ⟦nested⟧ text⟧ — left over", []) == "left over"
     assert bare("<b>⟦x⟧</b>&nbsp;plain", []) == "plain"
+
+
+def test_that_the_template_holds_the_texts_of_today() -> None:
+    kept = catalogue.path().read_text("utf-8")
+    assert kept == catalogue.template(), "renew it: python -m introvac_studio.catalogue"
+    assert 'msgid "Open model…"' in kept and 'msgid_plural "{n} steps"' in kept
