@@ -48,7 +48,8 @@ THEIRS = {"Close", "Float", "Scroll Left", "Scroll Right", "Press shortcut", "Ex
 # Names and units that no language translates.
 NAMES = (
     "IntroVAC Studio", "CelebA", "Avatars", "avatars", "labels.csv", "OpenVINO", "float32", "float16",
-    "bfloat16", "English", "px", "cpu", "cuda", "mps", "Esc", "Escape", "Return", "Space", "Ctrl", "Shift", "PC", "PCA", "JPEG", "PNG",
+    "bfloat16", "English", "px", "cpu", "cuda", "mps", "Esc", "Escape",
+    "Return", "Space", "Ctrl", "Shift", "PC", "PCA", "JPEG", "PNG",
 )  # fmt: skip
 
 
