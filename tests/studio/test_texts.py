@@ -152,6 +152,9 @@ def test_that_data_and_brackets_are_told_from_words() -> None:
 
 
 def test_that_the_template_holds_the_texts_of_today() -> None:
-    kept = catalogue.path().read_text("utf-8")
-    assert kept == catalogue.template(), "renew it: python -m introvac_studio.catalogue"
+    kept, now = (
+        [line for line in text.splitlines() if not line.startswith("#")]  # where a text is may change
+        for text in (catalogue.path().read_text("utf-8"), catalogue.template())
+    )
+    assert kept == now, "renew it: python -m introvac_studio.catalogue"
     assert 'msgid "Open model…"' in kept and 'msgid_plural "{n} steps"' in kept
