@@ -100,10 +100,18 @@ class Opening(QObject):
         self.window.setUpdatesEnabled(False)
         sys.setswitchinterval(SWITCH)
         self.studio = Studio(self._device, self.settings, self.window, self._inference)
-        gc.freeze()  # what is there now stays: each full collection would walk through it for some 30 ms
+        self.studio.state.codesChanged.connect(self._on_codes)
         self.window.setUpdatesEnabled(True)
         self.opened.emit(self.studio)
         self.studio.start(self._target)
+
+    @Slot()
+    def _on_codes(self) -> None:
+        """What is there by then stays: each full collection of garbage would walk through all of it."""
+        state = self.studio.state if self.studio is not None else None
+        if state is not None and state.codes is not None:
+            gc.freeze()
+            state.codesChanged.disconnect(self._on_codes)
 
     @Slot()
     def _on_closing(self) -> None:

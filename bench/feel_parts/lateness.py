@@ -91,7 +91,7 @@ class Beside:
         self.plots.curves = stream.plots.curves
         self.plots.show()
         self._timer = QTimer(self.plots)
-        self._timer.timeout.connect(self.plots.refresh)
+        self._timer.timeout.connect(self.plots._refresh_in_turn)  # as when points come
         self._timer.start(50)
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from introvac_studio.opening import Opening, first_model
 from introvac_studio.settings import Settings
 
 WAIT = 60_000
-HEAVY = ("torch", "sklearn", "scipy", "numpy", "pyqtgraph", "openvino", "PIL", "dicebear", "jsonschema")
+HEAVY = ("torch", "sklearn", "scipy", "pyqtgraph", "openvino", "PIL", "dicebear", "jsonschema")
 
 
 @pytest.fixture
