@@ -417,7 +417,7 @@ class PadPanel(QWidget):
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "pad"):
-            self.pad.update()
+            self._on_edit()  # attributes have other colours
 
 
 def _signed(amount: float) -> str:

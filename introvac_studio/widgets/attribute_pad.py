@@ -22,7 +22,9 @@ from PySide6.QtGui import (
     QPainterPath,
     QPaintEvent,
     QPen,
+    QPixmap,
     QPolygonF,
+    QResizeEvent,
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -113,6 +115,7 @@ class AttributePad(QWidget):
         self._scene: Scene | None = None
         self._handle: Point = (0.0, 0.0)
         self._images: list[NDArray[np.uint8] | None] = []
+        self._ground: QPixmap | None = None  # the small faces as they are drawn now
         self._faint: frozenset[int] = frozenset()
         self._drag = _Drag()
         self._over = False
@@ -158,17 +161,31 @@ class AttributePad(QWidget):
     def set_pictures(self, images: Sequence[NDArray[np.uint8] | None]) -> None:
         """Small faces, row by row from the top left; None leaves a place empty."""
         self._images, self._faint = list(images), frozenset()
+        self._ground = None
         self.update()
 
     def set_picture(self, index: int, image: NDArray[np.uint8]) -> None:
         """Another small face in one place."""
         self._images[index] = image
+        self._ground = None
         self._faint -= {index}
         self.update()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._ground = None
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self._ground = None
+            self.update()
+
     def fade(self) -> None:
         """The small faces are of another edit than the present one."""
-        self._faint = frozenset(range(len(self._images)))
+        if len(self._faint) == len(self._images):
+            return
+        self._faint, self._ground = frozenset(range(len(self._images))), None
         self.update()
 
     def drop(self) -> None:
@@ -246,14 +263,29 @@ class AttributePad(QWidget):
         painter.drawPath(outline)
 
     def _paint_pictures(self, painter: QPainter, square: QRectF) -> None:
-        side = square.width() / CELLS
+        if not self._images:
+            return
+        ratio = self.devicePixelRatioF()
+        if self._ground is None or self._ground.devicePixelRatioF() != ratio:
+            self._ground = self._drawn_pictures(square.width(), ratio)
+        painter.drawPixmap(square.topLeft(), self._ground)
+
+    def _drawn_pictures(self, width: float, ratio: float) -> QPixmap:
+        """All small faces in one picture, so that a drag need not scale them again."""
+        whole = QPixmap(round(width * ratio), round(width * ratio))
+        whole.fill(QColor(theme.current().raised))
+        side = whole.width() / CELLS
+        painter = QPainter(whole)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         for i, image in enumerate(self._images):
             row, column = divmod(i, CELLS)
-            cell = QRectF(square.x() + column * side, square.y() + row * side, side, side)
-            painter.setOpacity(0.35 if i in self._faint else 1.0)
             if image is not None:
-                painter.drawImage(cell.adjusted(0.5, 0.5, -0.5, -0.5), to_qimage(image))
-        painter.setOpacity(1.0)
+                painter.setOpacity(0.35 if i in self._faint else 1.0)
+                cell = QRectF(column * side, row * side, side, side).adjusted(0.5, 0.5, -0.5, -0.5)
+                painter.drawImage(cell, to_qimage(image))
+        painter.end()
+        whole.setDevicePixelRatio(ratio)
+        return whole
 
     def _paint_regions(self, painter: QPainter, scene: Scene) -> None:
         """Where a logit is positive its colour lies over the plane."""
