@@ -47,6 +47,7 @@ LAYOUT_VERSION = 3
 LEFT = Qt.DockWidgetArea.LeftDockWidgetArea
 _REACH = 48  # pixels of a floating dock that must be on a screen, each way
 _VIEW, _DOCKS = mark("&View"), mark("&Docks")
+_SIZE, _FRAME = QSize(1280, 800), QSize(16, 48)  # of a first window, and what a desktop adds around it
 _ROOMY = 1200  # width from which the program's name stands in the top row
 
 
@@ -255,7 +256,7 @@ class MainWindow(QMainWindow):
         self._titles: dict[str, str] = {}
         self.setWindowTitle("IntroVAC Studio")
         self.setMinimumSize(QSize(1024, 640))
-        self.resize(1280, 800)
+        self.resize(_SIZE.boundedTo(self.screen().availableSize() - _FRAME))
         self._stack = QStackedWidget()
         self._tabs = QButtonGroup(self)
         self._tab_row = QHBoxLayout()

@@ -90,7 +90,7 @@ class TrainingPanel(QObject):
         super().__init__(parent)
         self.run_panel, self.losses = RunPanel(settings), LossPanel()
         self.samples, self.log = SamplesView(), LogPanel()
-        self._total = 0
+        self._total = self._step = 0
         self._wants_snapshot = False
         self._replaying = False
         self.last_words: events.Event | None = None  # the newest that tells how the run stands
@@ -146,7 +146,7 @@ class TrainingPanel(QObject):
         self.statusChanged.emit("")
 
     def _forget(self, run: Path | None) -> None:
-        self._total, self._wants_snapshot = 0, False
+        self._total, self._step, self._wants_snapshot = 0, 0, False
         self.last_words = None
         self.run_panel.banner.hide()
         self.run_panel.set_run(run)
@@ -251,6 +251,8 @@ class TrainingPanel(QObject):
             self._alive("running")
         elif isinstance(event, events.CheckpointSaved):
             self._on_checkpoint(event)
+        if isinstance(event, events.CheckpointSaved | events.Validated):
+            self._step = event.step
         if isinstance(event, events.RunStarted | events.Resumed | events.Validated):
             self.losses.plots.append([event])
 
@@ -288,6 +290,8 @@ class TrainingPanel(QObject):
             self.statusChanged.emit(f"{at} · {left}{pace}")
 
     def _progress(self, step: int) -> None:
+        self._step = step
+        self.run_panel.bar.setRange(0, max(self._total, 1))  # it may have shown the progress of a save
         self.run_panel.bar.setValue(step)
         if self.run_panel.phase != "stopping":
             share = f"{100 * step / self._total:.0f} %" if self._total else ""
@@ -319,10 +323,10 @@ class TrainingPanel(QObject):
 
     def _rest(self, phase: str, text: str) -> None:
         panel = self.run_panel
-        if panel.bar.maximum() == 0:
-            panel.bar.setRange(0, 1)
+        panel.bar.setRange(0, max(self._total, 1))
+        panel.bar.setValue(self._step)
         panel.set_phase(phase)
-        n, whole = f"{panel.bar.value():,}", f"{self._total:,}"
+        n, whole = f"{self._step:,}", f"{self._total:,}"
         steps = tr("Step {n} of {all}.", n=n, all=whole) + " " if self._total else ""
         panel.state.setText(steps + text)
         panel.pace.setText("")

@@ -14,6 +14,7 @@ import trainer
 from introvac_studio.data_summary import DataChoice
 from introvac_studio.studio import Studio
 from tests.conftest import TINY
+from trainer import modelfile
 
 from .conftest import WAIT
 
@@ -59,6 +60,10 @@ def test_that_a_run_draws_pauses_resumes_and_stops(ready: Studio, qtbot: QtBot, 
     with qtbot.waitSignal(ready.runs.idle, timeout=WAIT):
         click(qtbot, panel.stop)
     assert not child.is_running()
+    step = modelfile.read_card(tmp_path / "run" / "model.safetensors").step
+    assert panel.bar.value() == step and panel.state.text().startswith(f"Step {step:,} of "), (
+        "not of the save"
+    )
     assert trainer.load(tmp_path / "run" / "model.safetensors").attributes == ("Eyeglasses", "FacialHair")
 
 
