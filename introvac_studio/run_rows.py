@@ -18,7 +18,7 @@ _STATES = {
     "failed": mark("failed"),
     "interrupted": mark("interrupted"),
     "new": mark("not started"),
-    "broken": mark("cannot be read"),
+    "broken": mark("unreadable"),
 }
 
 

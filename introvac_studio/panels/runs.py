@@ -8,6 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import (
     QAbstractTableModel,
+    QDate,
     QDateTime,
     QItemSelectionModel,
     QLocale,
@@ -20,7 +21,7 @@ from PySide6.QtCore import (
     Signal,
     Slot,
 )
-from PySide6.QtGui import QAction, QColor, QHideEvent, QKeySequence, QShowEvent
+from PySide6.QtGui import QAction, QColor, QHideEvent, QIcon, QKeySequence, QPixmap, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -31,7 +32,6 @@ from PySide6.QtWidgets import (
     QPushButton,
     QStackedLayout,
     QTableView,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -72,6 +72,7 @@ class RunTable(QAbstractTableModel):
         super().__init__()
         self.rows: list[RunRow] = []
         self.mine: Path | None = None  # what this studio trains itself
+        self._icons: dict[Path, tuple[RunRow, QIcon]] = {}
 
     def set_rows(self, rows: Sequence[RunRow]) -> None:
         """Take over what is there now; rows that stay keep their place and selection."""
@@ -118,6 +119,8 @@ class RunTable(QAbstractTableModel):
                 return tr(_COLUMNS[section])
             if role == Qt.ItemDataRole.ToolTipRole:
                 return tr(_TIPS[section])
+            if role == Qt.ItemDataRole.TextAlignmentRole and section in _RIGHT:
+                return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -128,7 +131,7 @@ class RunTable(QAbstractTableModel):
         if role == SORT:
             return self._order(run, column)
         if role == Qt.ItemDataRole.DecorationRole and column == 0 and not row.thumb.isNull():
-            return row.thumb
+            return self._icon(row)
         if role == Qt.ItemDataRole.TextAlignmentRole:
             side = Qt.AlignmentFlag.AlignRight if column in _RIGHT else Qt.AlignmentFlag.AlignLeft
             return side | Qt.AlignmentFlag.AlignVCenter
@@ -141,6 +144,16 @@ class RunTable(QAbstractTableModel):
             return QColor(colours.get(run.state, p.text))
         return None
 
+    def _icon(self, row: RunRow) -> QIcon:
+        """The faces, not tinted where the row is chosen."""
+        known = self._icons.get(row.path)
+        if known is None or known[0] is not row:
+            icon, picture = QIcon(), QPixmap.fromImage(row.thumb)
+            for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):
+                icon.addPixmap(picture, mode)
+            known = self._icons[row.path] = (row, icon)
+        return known[1]
+
     def _text(self, run: RunSummary, column: int) -> str:
         if column == 0:
             return run.name
@@ -151,14 +164,15 @@ class RunTable(QAbstractTableModel):
         if column == 2:
             return DataChoice(run.data).title
         if column == 3:
-            return f"{run.preset} · {run.image_size} px"
+            return run.preset
         if column == 4:
-            return tr("{n} of {all}", n=run.epoch, all=run.epochs)
+            return f"{run.epoch} / {run.epochs}"
         if column == 8:
             if not run.time:
                 return _NONE
             when = QDateTime.fromSecsSinceEpoch(round(run.time))
-            return QLocale().toString(when, QLocale.FormatType.ShortFormat)
+            year = "" if when.date().year() == QDate.currentDate().year() else " yyyy"
+            return QLocale().toString(when, f"d MMM{year} HH:mm")
         values = {5: run.figures.get("l1"), 6: run.accuracy, 7: run.best.get("l1")}
         value = values[column]
         if value is None:
@@ -253,7 +267,7 @@ class RunsPanel(QWidget):
         bar.addWidget(self.filter, 1)
         bar.addWidget(self.count)
         for action in (self.show_action, self.resume_action, self.clone_action, self.model_action):
-            bar.addWidget(_button(action))
+            bar.addWidget(_ActionButton(action))
         bar.addWidget(self._more())
         bar.addWidget(self.add)
         layout = QVBoxLayout(self)
@@ -276,8 +290,9 @@ class RunsPanel(QWidget):
         view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         view.setShowGrid(False)
         view.setWordWrap(False)
+        view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         view.setTabKeyNavigation(False)
-        view.setIconSize(QSize(96, 32))
+        view.setIconSize(QSize(64, 32))
         view.setSortingEnabled(True)
         view.verticalHeader().hide()
         view.verticalHeader().setDefaultSectionSize(40)
@@ -286,7 +301,7 @@ class RunsPanel(QWidget):
         head.setHighlightSections(False)
         head.setStretchLastSection(True)
         head.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        for column, width in enumerate((272, 136, 152, 112, 80, 64, 80, 72)):
+        for column, width in enumerate((244, 96, 150, 62, 60, 60, 76, 68)):
             head.resizeSection(column, width)
         head.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         view.sortByColumn(8, Qt.SortOrder.DescendingOrder)
@@ -337,12 +352,10 @@ class RunsPanel(QWidget):
         return (self.show_action, self.resume_action, self.clone_action, self.model_action,
                 self.folder_action, self.command_action, self.trash_action)  # fmt: skip
 
-    def _more(self) -> QToolButton:
-        button = QToolButton()
-        button.setText("⋯")
+    def _more(self) -> QPushButton:
+        button = QPushButton("⋯")
         button.setAccessibleName(tr("More actions on the run"))
         button.setToolTip(tr("More actions on the run"))
-        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(button)
         menu.addActions([self.folder_action, self.command_action, self.trash_action])
         button.setMenu(menu)
@@ -473,9 +486,17 @@ class RunsPanel(QWidget):
         self.shown.emit(False)
 
 
-def _button(action: QAction) -> QToolButton:
-    """A button of an action that looks like the others."""
-    button = QToolButton()
-    button.setDefaultAction(action)
-    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
-    return button
+class _ActionButton(QPushButton):
+    """A button of an action, enabled as that is."""
+
+    def __init__(self, action: QAction) -> None:
+        super().__init__(action.text())
+        self._action = action
+        self.clicked.connect(action.trigger)
+        action.changed.connect(self._follow)
+        self._follow()
+
+    @Slot()
+    def _follow(self) -> None:
+        self.setEnabled(self._action.isEnabled())
+        self.setToolTip(self._action.toolTip())

@@ -50,12 +50,11 @@ class OverlayPlots(LossPlots):
             if lines:
                 shown = before.get(template.key, template.shown)
                 self.groups.append(replace(template, lines=tuple(lines), shown=shown))
-        for key, plot in list(self._plots.items()):  # their lines are of the runs before
+        old, self._plots, self._placed = self._plots, {}, []  # their lines are of the runs before
+        for plot in old.values():
             self._grid.removeWidget(plot)
             plot.hide()
             plot.deleteLater()
-            del self._plots[key]
-        self._placed = []
         self._stack.setCurrentWidget(self._empty)
         self.refresh()
         self.groupsChanged.emit()
@@ -74,11 +73,17 @@ class OverlayPlots(LossPlots):
         """A run's lines of a plot: training where there is some, else validation; the first one solid."""
         there = [line for line in group.lines if line.key in run.curves.series]
         chosen = [line for line in there if not line.dots] or there
+        series = {line.key: run.curves.series[line.key] for line in chosen}
+        if len(chosen) > 2:  # one for each attribute: their mean is what two runs are compared by
+            whole = min(len(steps) for steps, _ in series.values())
+            mean = np.mean([values[:whole] for _, values in series.values()], axis=0)
+            series = {chosen[0].key: (series[chosen[0].key][0][:whole], mean)}
+            chosen = chosen[:1]
         made = []
         for k, line in enumerate(chosen):
             prefix = "valid:" if line.dots else ""
             key = f"{prefix}{index}:{line.key}"
-            steps, values = run.curves.series[line.key]
+            steps, values = series[line.key]
             if not np.isfinite(values).any():
                 continue
             curve = Curve()

@@ -219,6 +219,8 @@ class _Readout(QWidget):
         x, middle, height = self.width(), self.height() / 2, self.height()
         flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         for (colour, dashed, _, value), name in reversed(list(zip(self._parts, texts, strict=True))):
+            if x < values.horizontalAdvance(value) + _MARK + 4:
+                break  # no room for a whole number; the tooltip has all
             for text, font, tint, metrics in (
                 (value, strong, colours.text, values),
                 (name, plain, colours.muted, names),

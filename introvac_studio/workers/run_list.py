@@ -17,9 +17,9 @@ from trainer.errors import IntroVACError
 from trainer.presence import alive, presence
 from trainer.run_summary import RunCurves, RunSummary
 
-FACES = 3  # in a thumbnail
+FACES = 2  # in a thumbnail
 THUMB = 64  # pixels of a face in it, for twice as many a screen point
-_ALL_AT_ONCE = 50  # runs read between two lists that are told
+_SOON = (50, 200, 400, 600, 800, 1000, 2000)  # runs of a first reading after which the list is told
 
 _Key = tuple[tuple[int, ...], bool]
 
@@ -125,7 +125,7 @@ class RunListThread(QThread):
             row, read = self._row(path)
             rows.append(row)
             fresh += read
-            if fresh == _ALL_AT_ONCE and self._told is None:  # the first of many, at once
+            if read and self._told is None and fresh in _SOON:  # the first of many, at once
                 self.listed.emit(tuple(rows))
         told = tuple(rows)
         if self._told is None or [id(r) for r in told] != [id(r) for r in self._told]:
