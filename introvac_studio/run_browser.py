@@ -118,6 +118,7 @@ class RunBrowser(QObject):
         """Stop looking, and wait for the thread."""
         self._timer.stop()
         self._soon.stop()
+        self._watcher.deleteLater()  # now and in this thread, not whenever Python comes by
         self.thread_.close()
 
     # -- what is listed -------------------------------------------------------------------

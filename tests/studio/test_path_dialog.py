@@ -150,7 +150,7 @@ def test_that_what_cannot_be_written_is_said_in_the_dialog(
     exported(studio, walked, qtbot, tmp_path / "missing" / "way.gif")
     assert "cannot be written" in studio.exporting.dialog.message.text()
     studio.exporting.dialog.reject()
-    assert walked.ready and walked.isVisible() and studio.window.banner.text == ""
+    assert walked.ready and walked.isVisible() and studio.window.notifications.text == ""
 
 
 def test_that_a_photo_may_be_the_end_and_a_broken_one_changes_nothing(
