@@ -118,7 +118,7 @@ class _Canvas:
         ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
         wide = max((math.ceil(ruler.textlength(text, font=self.font)) for text in legend), default=0)
         self.left = self.top = _MARGIN * _FINE
-        beside = (wide + 72 * _FINE) if legend else 24 * _FINE
+        beside = (wide + 72 * _FINE) if legend else 48 * _FINE
         self.image = Image.new(
             "RGB", (self.left + self.side + beside, self.top + self.side + 48 * _FINE), "white"
         )
@@ -152,9 +152,7 @@ class _Canvas:
             x, y = self.at(-self.reach, tick)
             self.pen.line((x - 6 * _FINE, y, x, y), fill=ink, width=_FINE)
             self.pen.text((x - 10 * _FINE, y), text, fill=ink, font=self.font, anchor="rm")
-        self.pen.text(
-            (self.left + self.side, self.top - 12 * _FINE), "z1", fill=ink, font=self.font, anchor="rs"
-        )
+        self.pen.text((low[0] + self.side + 14 * _FINE, low[1]), "z1", fill=ink, font=self.font, anchor="lm")
         self.pen.text((self.left, self.top - 12 * _FINE), "z2", fill=ink, font=self.font, anchor="ls")
 
     def line(self, line: Line2, ink: Ink, width: int, dashed: bool) -> None:
