@@ -464,7 +464,7 @@ def load(path: Path) -> TrainConfig:
         body = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not JSON ({error})") from error
     if not isinstance(body, dict):
         raise ConfigError(f"{path}: not a run's configuration")

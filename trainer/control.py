@@ -64,9 +64,9 @@ def listen(control: Control, lines: Iterable[str]) -> None:
     """Heed commands such as `{"do": "stop"}`, one a line; their end means that whoever asked is gone."""
     for line in lines:
         try:
-            wish = json.loads(line).get("do")
-        except (ValueError, AttributeError):
-            wish = None
+            wish = str(json.loads(line).get("do"))
+        except (ValueError, AttributeError, RecursionError):
+            wish = ""
         act = {
             "stop": control.stop,
             "pause": control.pause,

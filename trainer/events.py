@@ -266,7 +266,7 @@ def from_line(line: str) -> Event:
     """
     try:
         body = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EventFormatError(line, "not JSON") from error
     if not isinstance(body, dict) or body.get("v") != VERSION:
         raise EventFormatError(line, "unknown version")
@@ -284,5 +284,5 @@ def from_line(line: str) -> Event:
         if "rows" in fields:
             fields["rows"] = tuple(fields["rows"])
         return cls(**fields)
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise EventFormatError(line, str(error)) from error

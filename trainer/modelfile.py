@@ -191,7 +191,7 @@ def _block(name: str, before: int, after: int, kind: str) -> dict[str, Shape]:
 def _header(path: Path, raw: bytes) -> dict[str, Any]:
     try:
         header = json.loads(json.loads(raw)["__metadata__"][KEY])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: not a model of this project (a safetensors file with its configuration is expected)"
         ) from error

@@ -50,7 +50,7 @@ class Presence:
 
 def _object(path: Path) -> dict[str, Any]:
     """A small JSON object from a file; empty where there is none, or something else."""
-    with suppress(OSError, ValueError), path.open("rb") as file:
+    with suppress(OSError, ValueError, RecursionError), path.open("rb") as file:
         body = json.loads(file.read(_LIMIT))
         if isinstance(body, dict):
             return body
@@ -64,7 +64,7 @@ def presence(run: Path) -> Presence | None:
         return Presence(
             str(body["host"]), int(body["pid"]), float(body["since"]), int(body["count"]), float(body["time"])
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
@@ -95,13 +95,16 @@ def ask(run: Path, wish: str) -> None:
 
 
 def heed(run: Path, control: Control) -> None:
-    """Take an order, if there is one, and pass it on; what is no order is removed."""
+    """Take an order, if there is one, and pass it on; what is no order is removed.
+
+    One that cannot be removed yet, since Windows reads it, is left for the next look: none is heeded twice.
+    """
     path = run / CONTROL_FILE
-    if not path.exists():
-        return
     wish = _object(path).get("do")
-    with suppress(OSError):
+    try:
         path.unlink()
+    except OSError:  # mostly there is none
+        return
     acts = {"stop": control.stop, "pause": control.pause, "resume": control.resume, "save": control.snapshot}
     if (act := acts.get(str(wish))) is not None:
         act()

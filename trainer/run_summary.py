@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from trainer import config as config_module
 from trainer import events, modelfile
+from trainer.config import TrainConfig
 from trainer.errors import ConfigError, IntroVACError
 from trainer.presence import Presence, alive, presence
-from trainer.run_files import BEST_FILE, CONFIG_FILE, EVENTS_FILE, MODEL_FILE, STATE_FILE
+from trainer.run_files import BEST_FILE, CONFIG_FILE, EVENTS_FILE, MODEL_FILE, STATE_FILE, lasting
 
 _HEAD = 32 * 1024  # bytes in which a run's first event lies
 _TAIL = 32 * 1024  # bytes read from the end at first ...
@@ -117,7 +118,7 @@ def summarise(run: Path) -> RunSummary:
     """A run at a glance; one that cannot be read is `broken`, and nothing is raised."""
     try:
         return _summarise(run)
-    except (IntroVACError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (IntroVACError, OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         reason = str(error) if isinstance(error, IntroVACError) else f"{run}: cannot be read ({error})"
         return RunSummary(run, "broken", reason)
 
@@ -126,9 +127,10 @@ def _summarise(run: Path) -> RunSummary:
     if not (run / CONFIG_FILE).is_file():
         raise ConfigError(f"{run}: holds no {CONFIG_FILE}; it is no run, or what is left of one")
     config = config_module.load(run / CONFIG_FILE)
-    first, last, size = _ends(run / EVENTS_FILE)
+    first, end, size = _ends(run / EVENTS_FILE)
+    last = lasting(end)
     said = {type(event): event for event in last}
-    started = next((e for e in (first, *last) if isinstance(e, events.RunStarted)), None)
+    started = next((e for e in (*reversed(end), first) if isinstance(e, events.RunStarted)), None)
     newest = said.get(events.Validated)
     sign = presence(run)
     lives = alive(sign)
@@ -147,8 +149,8 @@ def _summarise(run: Path) -> RunSummary:
         preset=config.preset,
         image_size=config.model.image_size,
         step=last[-1].step if last else 0,
-        total=started.total_steps if started else 0,
-        epoch=max((e.epoch for e in last), default=0),
+        total=_total(config, started) if started else 0,
+        epoch=last[-1].epoch if last else 0,
         epochs=config.optim.epochs,
         figures=dict(newest.figures) if isinstance(newest, events.Validated) else {},
         best={str(k): float(v) for k, v in best.items()},
@@ -160,6 +162,12 @@ def _summarise(run: Path) -> RunSummary:
         resumable=(run / STATE_FILE).is_file(),
         sign=sign if lives else None,
     )
+
+
+def _total(config: TrainConfig, started: events.RunStarted) -> int:
+    """All steps, by the settings as they are now: a resumed run may have been given more epochs."""
+    whole, most = started.steps_per_epoch * config.optim.epochs, config.loop.max_steps
+    return min(whole, most) if most else whole
 
 
 def _state(last: list[events.Event], lives: bool) -> str:
@@ -226,7 +234,7 @@ def curves(run: Path) -> RunCurves:
     try:
         with (run / EVENTS_FILE).open("rb") as log:
             for line in log:
-                with suppress(ValueError, KeyError, TypeError, AttributeError):
+                with suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                     body = json.loads(line)
                     kind, step = body["type"], int(body.get("step", 0))
                     if kind == "RunStarted":

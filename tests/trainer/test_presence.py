@@ -43,13 +43,30 @@ def test_that_an_attended_run_is_alive_until_it_ends(tmp_path: Path, monkeypatch
 
 def test_that_nonsense_is_removed_and_changes_nothing(tmp_path: Path) -> None:
     control = Control()
-    for text in ('{"do": "dance"}', "[1]", "\x00\xff", '{"do": '):
+    for text in ('{"do": "dance"}', '{"do": ["stop"]}', "[1]", "\x00\xff", '{"do": ', 4096 * "["):
         (tmp_path / CONTROL_FILE).write_text(text, encoding="utf-8")
         presence.heed(tmp_path, control)
         assert not (tmp_path / CONTROL_FILE).exists()
     assert not control.stopping and not control.paused
     with pytest.raises(ConfigError, match="dance"):
         ask(tmp_path, "dance")
+
+
+def test_that_an_order_that_cannot_be_removed_yet_is_heeded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "in use")
+
+    control = Control()
+    ask(tmp_path, "save")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", busy)
+        presence.heed(tmp_path, control)
+    assert not control.take_snapshot()
+    presence.heed(tmp_path, control)
+    presence.heed(tmp_path, control)
+    assert control.take_snapshot() and not control.take_snapshot()
 
 
 @pytest.mark.parametrize(("host", "age", "lives"), [("elsewhere", 5, True), ("elsewhere", 500, False)])
@@ -64,8 +81,10 @@ def test_that_a_process_number_used_again_is_no_sign_of_life(tmp_path: Path) -> 
             sign = presence.presence(tmp_path)
     assert alive(sign)
     assert not alive(Presence(sign.host, sign.pid, sign.since - 1000, 0, time.time()))
-    (tmp_path / ALIVE_FILE).write_text(json.dumps({"host": 1, "pid": "x"}), encoding="utf-8")
-    assert presence.presence(tmp_path) is None
+    endless = '{"host": "a", "pid": 1e999, "since": 1, "count": 1, "time": 1}'
+    for text in (json.dumps({"host": 1, "pid": "x"}), endless, 4096 * "["):
+        (tmp_path / ALIVE_FILE).write_text(text, encoding="utf-8")
+        assert presence.presence(tmp_path) is None
 
 
 def test_that_a_paused_run_heeds_a_stop_left_in_its_folder(

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from trainer import events, run_summary
-from trainer.config import TrainConfig
+from trainer.config import TrainConfig, with_settings
 from trainer.presence import attended
 from trainer.run_files import EVENTS_FILE, write_config
 from trainer.run_summary import curves, find, summarise
@@ -98,6 +98,21 @@ def test_that_broken_runs_are_told_and_others_listed(run: Path) -> None:
     assert one.state == "broken" and "config.json" in one.error
     (run / EVENTS_FILE).write_bytes(b"\xff\xfe\n[]\n{}\n")
     assert summarise(run).state == "new"
+    say(run, losses(5))
+    nonsense = '"type": "StepLosses", "v": 1, "losses": {"kl": '
+    for line in (99_999 * "[", "{" + nonsense + 400 * "9" + "}}", '{"type": "Resumed", "step": 1e999}'):
+        with (run / EVENTS_FILE).open("a", encoding="utf-8") as log:
+            log.write(line + "\n")
+        assert summarise(run).step == 5
+        assert curves(run).series["kl"][0].tolist() == [5]
+
+
+def test_that_a_resumed_run_is_as_far_as_its_last_process_says(run: Path, tiny_config: TrainConfig) -> None:
+    say(run, events.Validated(step=20, epoch=3, figures={"l1": 9.0}))
+    write_config(run, with_settings(tiny_config, {"epochs": 5}))
+    say(run, events.Resumed(step=12, epoch=2))
+    one = summarise(run)
+    assert (one.step, one.epoch, one.total) == (12, 2, 50) and one.figures["l1"] == 0.25
 
 
 def test_that_curves_forget_what_a_resume_made_void(run: Path) -> None:
