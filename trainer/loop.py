@@ -300,14 +300,16 @@ class Trainer:
         reading = self._meter.read()
         if reading is None:
             return False
-        if reading.losses:
-            yield self._losses(reading)
         lost = self._lost_in_a_row
         self._lost_in_a_row = lost + reading.skipped if reading.skipped == reading.steps else 0
-        if not reading.skipped:
-            return False
         culprit = reading.culprits[0] if reading.culprits else "a gradient"
-        yield from self._watch.lost(events.Event(**self._at()), culprit, reading.skipped, reading.steps)
+        alerts: list[events.Alert] = []
+        if reading.skipped:  # the watch hears of it first: these losses are no sign that all is well again
+            at = events.Event(**self._at())
+            alerts = self._watch.lost(at, culprit, reading.skipped, reading.steps)
+        if reading.losses:
+            yield self._losses(reading)
+        yield from alerts
         if self._lost_in_a_row >= PATIENCE:
             yield from self._diverge(culprit)
             return True

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import trainer
-from trainer import checkpoint, events, examination, keeper, learner
+from trainer import alerts, checkpoint, events, examination, keeper, learner
 from trainer.config import TrainConfig, with_settings
 from trainer.control import Control
 from trainer.data.cache import open_data
@@ -204,6 +204,17 @@ def test_that_a_step_with_nan_changes_nothing_and_is_told(
     assert "reconstruction" not in told.get(step, events.StepLosses).__dict__.get("losses", {})
     assert np.isfinite(list(told[step + 2].losses.values())).all()
     assert said[-1].reason == "completed"
+
+
+def test_that_no_episode_is_over_with_losses_that_tell_of_a_lost_step(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where losses are told as seldom as an episode lasts."""
+    monkeypatch.setattr(alerts, "CALM", 2)
+    run = Trainer(with_settings(tiny_config, {"log_every": 2, "max_steps": 8}), images, tmp_path)
+    spoilt(run, {1, 3, 5})
+    told = [(e.step, e.over) for e in of(events.Alert, list(run.train())) if e.kind == "not finite"]
+    assert told == [(2, False), (8, True)]
 
 
 def test_that_a_run_whose_losses_stay_nan_ends_and_keeps_its_last_checkpoint(
