@@ -78,8 +78,12 @@ def _figures(event: events.Validated, run: Path) -> Iterator[tuple[str, Content]
 
 
 def _samples(event: events.SamplesWritten, run: Path) -> Iterator[tuple[str, Content]]:
+    path = run / event.path
     try:
-        yield "samples", (run / event.path).read_bytes()
+        if not path.resolve().is_relative_to(run.resolve()):  # of a run that someone else made up
+            log.warning("%s is left out: it is no file of the run", path)
+            return
+        yield "samples", path.read_bytes()
     except OSError as error:  # tidied away: no fault of the files that are written here
         log.info("%s is left out (%s)", run / event.path, error.strerror)
 

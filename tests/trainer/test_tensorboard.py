@@ -113,6 +113,18 @@ def test_that_a_new_run_in_the_same_place_starts_new_curves(tmp_path: Path) -> N
     assert curves(tmp_path) == {"validation/l1": [(1, 0.5)]} and other.exists()
 
 
+def test_that_no_file_outside_of_a_run_is_copied(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Of a run that someone else has written, events included."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (tmp_path / "secret").write_bytes(b"a secret, long enough for a width and a height")
+    board = Board(run, None)
+    for path in ("../secret", str(tmp_path / "secret")):
+        assert board.see(events.SamplesWritten(step=1, path=path, rows=(), columns=1, cell=8)) == []
+    board.close()
+    assert shown(run).Tags()["images"] == [] and "no file of the run" in caplog.text
+
+
 class Full(io.BytesIO):
     """A disk on which there is no more room."""
 
