@@ -28,6 +28,7 @@ CELEBA_EYES: tuple[Point, Point] = ((69.5, 111.5), (107.8, 111.5))
 AVATAR_EYES: tuple[Point, Point] = ((0.3452, 0.4881), (0.6548, 0.4881))  # parts of the side
 OTHER_EYES: tuple[Point, Point] = ((0.375, 0.472), (0.625, 0.472))
 LEAST_SIDE = 4.0  # pixels of a photo
+MOST_ASPECT = 8.0  # of a box that is read; what is drawn grows with it
 _CENTER_SIDE = 148 / 178
 _LANCZOS = Image.Resampling.LANCZOS
 
@@ -77,10 +78,12 @@ class Box:
         try:
             assert isinstance(note, Mapping)
             box = cls(**{name: float(note[name]) for name in names})
-        except (AssertionError, KeyError, TypeError, ValueError) as error:
+        except (AssertionError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(f"{note!r:.80}: no crop; it needs the numbers {', '.join(names)}") from error
-        if not all(map(math.isfinite, asdict(box).values())) or box.side < LEAST_SIDE or box.aspect <= 0:
+        if not all(map(math.isfinite, asdict(box).values())) or box.side < LEAST_SIDE:
             raise DataError(f"{note!r:.80}: no crop; its side must be at least {LEAST_SIDE:g} pixels")
+        if not 1 / MOST_ASPECT <= box.aspect <= MOST_ASPECT:
+            raise DataError(f"{note!r:.80}: no crop; its aspect must be 1/{MOST_ASPECT:g} to {MOST_ASPECT:g}")
         return box
 
     def note(self) -> dict[str, float]:

@@ -275,7 +275,7 @@ def read_recipe(path: Path) -> dict[str, Any] | None:
         raise DataError(f"{path}: cannot be read ({error})") from error
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
@@ -283,6 +283,8 @@ def read_recipe(path: Path) -> dict[str, Any] | None:
 def _picture_note(path: Path) -> str:
     """The JSON of a recipe; empty where there is none."""
     with Image.open(path) as image:
+        if image.format not in (*(kind for kind, _ in _FORMATS.values()), "MPO", "GIF"):
+            return ""  # none that holds a recipe; Pillow hands some to other programs
         image.load()
         own, comment = image.info.get(RECIPE_KEY), image.info.get("comment")
         exif = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
@@ -297,7 +299,7 @@ def _unwrapped(comment: bytes) -> str:
     """What a comment holds under our name, as JSON again; empty where it is something else."""
     try:
         body = json.loads(comment)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return json.dumps(body.get(RECIPE_KEY)) if isinstance(body, dict) else ""
 

@@ -146,13 +146,15 @@ def box_of(recipe: Mapping[str, Any], photo: Photo) -> Box | None:
     try:
         width, height = (float(side) for side in recipe["of"])
         factor = photo.image.width / width
-        alike = abs(height * factor / photo.image.height - 1) < _ALIKE
+        alike = width > 0 and abs(height * factor / photo.image.height - 1) < _ALIKE
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise DataError(f"{photo.name}: its crop does not say of what size the picture was") from error
     if not alike:
         raise DataError(
             f"{photo.name}: was {width:g} x {height:g} pixels when it was cropped, and is another now"
         )
+    if not (-box.side <= box.x <= width + box.side and -box.side <= box.y <= height + box.side):
+        raise DataError(f"{photo.name}: its crop lies outside of the picture; crop it again")
     return box.scaled(factor)
 
 

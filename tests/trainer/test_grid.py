@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image, PngImagePlugin
 
 from trainer import grid
 from trainer.errors import ConfigError, DataError
@@ -175,6 +175,22 @@ def test_that_what_is_no_picture_is_refused_by_name(tmp_path):
         grid.read_recipe(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"b\.png"):
         grid.read_recipe(tmp_path / "b.png")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_that_a_recipe_that_is_nested_without_end_is_none(tmp_path, kind):
+    note = PngImagePlugin.PngInfo()
+    note.add_itxt("introvac", 99_999 * "[")
+    how = {"pnginfo": note} if kind == "PNG" else {"comment": 9_999 * b"["}
+    Image.new("RGB", (8, 8)).save(tmp_path / "a", kind, **how)
+    assert grid.read_recipe(tmp_path / "a") is None
+
+
+def test_that_a_program_is_not_run_in_search_of_a_recipe(tmp_path, monkeypatch):
+    """EPS is a program, which Pillow gives to Ghostscript."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png", "EPS")
+    monkeypatch.setattr(EpsImagePlugin.EpsImageFile, "load", lambda self: pytest.fail("was run"))
+    assert grid.read_recipe(tmp_path / "a.png") is None
 
 
 def test_that_smooth_enlarging_has_tones_between(tmp_path):

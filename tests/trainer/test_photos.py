@@ -95,11 +95,13 @@ def test_that_what_is_no_picture_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "page.webp").write_text("<html>")
     (tmp_path / "half.png").write_bytes(file_bytes(picture(90, 90), "PNG")[:200])
+    picture(90, 90).save(tmp_path / "program.jpg", "EPS")
     cases = {
         "folder.png": "a folder",
         "empty.jpg": "empty",
         "page.webp": "not a picture",
         "half.png": "broken",
+        "program.jpg": "EPS pictures are not read",  # Pillow would start Ghostscript
     }
     for name, what in cases.items():
         with pytest.raises(DataError, match=f"{name}: {what}"):
@@ -204,7 +206,13 @@ def test_that_what_lies_outside_continues_the_edge() -> None:
 def test_that_eyes_in_one_place_and_notes_that_are_no_box_are_refused() -> None:
     with pytest.raises(DataError, match="two different places"):
         Box.of_eyes((3, 4), (3, 4), Target((0.3, 0.5), (0.7, 0.5)))
-    for bad in (None, {"x": 1}, Box(1, 2, 30).note() | {"side": 0}, Box(1, 2, 30).note() | {"x": math.nan}):
+    for bad in (
+        None,
+        {"x": 1},
+        Box(1, 2, 30).note() | {"side": 0},
+        Box(1, 2, 30).note() | {"x": math.nan},
+        Box(1, 2, 30).note() | {"aspect": 1e-9},
+    ):
         with pytest.raises(DataError, match="no crop"):
             Box.from_note(bad)
 
@@ -222,6 +230,9 @@ def test_that_a_recipe_redoes_the_crop_from_the_file(tmp_path: Path) -> None:
     picture(640, 480).save(path)  # the same photo, larger
     larger = photos.redo(recipe, 32).astype(int)
     assert np.abs(larger - photos.crop_photo(photo, 32, "center", box)).max() <= 3
+    far = photos.note(photo, "center", Box(1e9, 100, 4, 12))  # its edge would be continued for ever
+    with pytest.raises(DataError, match="lies outside of the picture"):
+        photos.redo(far, 32)
     picture(300, 300).save(path)
     with pytest.raises(DataError, match=r"me\.png: was 320 x 240 pixels"):
         photos.redo(recipe, 32)

@@ -25,6 +25,7 @@ _LANCZOS = Image.Resampling.LANCZOS
 _ORIENTATION = 0x0112  # the EXIF tag
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 _HEIF = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"mif1", b"msf1")  # brands in the file's head
+_RUN = ("EPS", "WMF")  # which Pillow hands to other programs of the system: Ghostscript, GDI
 HEIC_EXTRA = "pip install 'introvac-studio[heic]'"
 
 
@@ -43,8 +44,11 @@ def open_image(source: Path | str | bytes, max_pixels: int = MAX_PIXELS) -> Imag
     """
     if isinstance(source, bytes):
         return _decode(io.BytesIO(source), "the picture", max_pixels)
-    if Path(source).is_dir():
+    path = Path(source)
+    if path.is_dir():
         raise DataError(f"{source}: a folder, not a picture")
+    if path.exists() and not path.is_file():  # a pipe or device, which might never end
+        raise DataError(f"{source}: not a file, and so no picture")
     try:
         with Path(source).open("rb") as stream:
             return _decode(stream, str(source), max_pixels)
@@ -71,6 +75,8 @@ def _decode(stream: IO[bytes], name: str, max_pixels: int) -> Image.Image:
             raise DataError(f"{name}: too large ({error})") from error
         except Exception as error:  # Pillow's plugins raise many kinds on bytes that are no picture
             raise DataError(f"{name}: not a picture that can be read") from error
+        if image.format in _RUN:
+            raise DataError(f"{name}: {image.format} pictures are not read; save it as PNG first")
         _check_size(image, name, max_pixels)
         try:
             image.load()
