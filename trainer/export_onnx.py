@@ -137,14 +137,13 @@ def export(
     _judge("decoder", pixels, 1.0)
     if cancelled is not None and cancelled():
         raise Cancelled
-    written = []
-    for name, body in zip(NAMES, (encoder, decoder), strict=True):
-        with files.atomic_file(out / name) as target:
-            target.write(body)
-        written.append(out / name)
+    paths = out / NAMES[0], out / NAMES[1]
+    with files.atomic_file(paths[0]) as first, files.atomic_file(paths[1]) as second:
+        first.write(encoder)
+        second.write(decoder)
     if progress is not None:
         progress("written", 4, 4)
-    return Exported((written[0], written[1]), codes, pixels)
+    return Exported(paths, codes, pixels)
 
 
 def _faces(size: int) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ import pytest
 
 from trainer import events, export_onnx, modelfile
 from trainer.cli import main
-from trainer.errors import Cancelled
+from trainer.errors import Cancelled, DataError
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -114,6 +114,17 @@ def test_that_it_can_be_stopped_between_steps(tiny_model: Path, tmp_path: Path) 
             tiny_model, tmp_path, None, lambda what, *_: asked.append(what), lambda: len(asked) == 1
         )
     assert asked == ["encoder to ONNX"] and not list(tmp_path.iterdir())
+
+
+def test_that_one_file_that_cannot_be_written_leaves_neither(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_onnx, "_proto", lambda *_: b"a graph")
+    monkeypatch.setattr(export_onnx, "_difference", lambda *_: 0.0)
+    (tmp_path / "decoder.onnx").mkdir()
+    with pytest.raises(DataError, match=r"decoder\.onnx: cannot be written"):
+        export_onnx.export(tiny_model, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["decoder.onnx"]
 
 
 def test_that_a_missing_package_and_flags_that_do_not_go_together_are_said(
