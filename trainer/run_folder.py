@@ -84,11 +84,12 @@ class RunFolder:
         for name in ("checkpoints", "samples"):
             files.make_directory(self.path / name)
         busy = f"{self.path}: another process is training this run"
-        with (
-            files.held(self.path / LOCK_FILE, busy),
-            (self.path / EVENTS_FILE).open("w" if past is None else "a", encoding="utf-8") as log,
-            ExitStack() as opened,
-        ):
+        with files.held(self.path / LOCK_FILE, busy), ExitStack() as opened:
+            said = self.path / EVENTS_FILE
+            try:
+                log = opened.enter_context(said.open("w" if past is None else "a", encoding="utf-8"))
+            except OSError as error:
+                raise files.write_error(said, error) from error
             for folder in (self.path, self.path / "checkpoints", self.path / "samples"):
                 files.sweep(folder)
             write_config(self.path, self._config)  # also of a resumed run: its settings may have changed

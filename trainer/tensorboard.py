@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from trainer import events, files
-from trainer.errors import ConfigError
+from trainer.errors import ConfigError, DataError
 from trainer.run_files import EVENTS_FILE, LOCK_FILE, lasting, read_events
 
 log = logging.getLogger("trainer")
@@ -172,6 +172,17 @@ def _name(before: list[Path]) -> str:
     return f"events.out.tfevents.{int(time.time()):010d}.{len(before):04d}.introvac"
 
 
+def _remove(before: list[Path]) -> None:
+    """Delete files; Windows does not while TensorBoard reads them."""
+    for path in before:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"{path}: cannot be removed ({error.strerror}); close TensorBoard and try again"
+            ) from error
+
+
 class Board:
     """Writes a run's events as they come. What goes wrong after the start ends it, and never the run.
 
@@ -182,7 +193,7 @@ class Board:
 
     Raises:
         ConfigError: TensorBoard is not installed.
-        DataError, RunError: the folder or file cannot be made.
+        DataError, RunError: the folder or file cannot be made, or an older one not removed.
     """
 
     def __init__(self, run: Path, past: Iterable[events.Event] | None) -> None:
@@ -192,8 +203,7 @@ class Board:
         files.make_directory(folder)
         before = sorted(folder.glob(_MINE))
         if past is None:
-            for path in before:
-                path.unlink(missing_ok=True)
+            _remove(before)
         self._path = folder / _name(before)
         try:
             self._file: BinaryIO | None = self._path.open("xb")
@@ -247,8 +257,7 @@ def convert(run: Path) -> Path:
         path = folder / _name(before)
         with files.atomic_file(path) as file:
             _write(file, run, lasting(read_events(run / EVENTS_FILE)))
-        for old in before:
-            old.unlink(missing_ok=True)
+        _remove(before)
     return path
 
 

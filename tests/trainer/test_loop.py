@@ -20,7 +20,7 @@ from trainer.config import TrainConfig, with_settings
 from trainer.control import Control
 from trainer.data.cache import open_data
 from trainer.data.select import Selection, select
-from trainer.errors import CheckpointError, ConfigError, RunError
+from trainer.errors import CheckpointError, ConfigError, DataError, RunError
 from trainer.feed import to_floats
 from trainer.loop import DivergedError, Trainer
 from trainer.models import IntroVAC
@@ -204,6 +204,14 @@ def test_that_a_step_with_nan_changes_nothing_and_is_told(
     assert "reconstruction" not in told.get(step, events.StepLosses).__dict__.get("losses", {})
     assert np.isfinite(list(told[step + 2].losses.values())).all()
     assert said[-1].reason == "completed"
+
+
+def test_that_events_that_cannot_be_written_are_named(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    (tmp_path / "events.jsonl").mkdir()
+    with pytest.raises(DataError, match=r"events\.jsonl: cannot be written"):
+        list(Trainer(tiny_config, images, tmp_path).train())
 
 
 def test_that_no_episode_is_over_with_losses_that_tell_of_a_lost_step(

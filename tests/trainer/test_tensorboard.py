@@ -125,6 +125,16 @@ def test_that_no_file_outside_of_a_run_is_copied(tmp_path: Path, caplog: pytest.
     assert shown(run).Tags()["images"] == [] and "no file of the run" in caplog.text
 
 
+def test_that_an_old_file_that_is_in_use_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "in use")
+
+    Board(tmp_path, None).close()
+    monkeypatch.setattr(Path, "unlink", busy)
+    with pytest.raises(DataError, match=r"introvac: cannot be removed \(in use\); close TensorBoard"):
+        Board(tmp_path, None)
+
+
 class Full(io.BytesIO):
     """A disk on which there is no more room."""
 
