@@ -15,6 +15,7 @@ import os
 import sys
 import time as _time
 from dataclasses import dataclass, field
+from pathlib import PureWindowsPath
 from typing import Any, ClassVar
 
 VERSION = 1
@@ -258,6 +259,12 @@ def _numbers(mapping: dict[str, Any]) -> dict[str, float]:
     return {str(k): float(v) for k, v in mapping.items()}
 
 
+def _within(path: str) -> bool:
+    """Whether a path stays in the folder that it is joined to, on any system."""
+    parted = PureWindowsPath(path)
+    return not parted.anchor and ".." not in parted.parts
+
+
 def from_line(line: str) -> Event:
     """The event of a line; unknown fields are dropped so that newer runs stay readable.
 
@@ -281,8 +288,10 @@ def from_line(line: str) -> Event:
                 fields[name] = _numbers(fields[name])
         if fields.get("value") is not None:
             fields["value"] = float(fields["value"])
+        if cls is SamplesWritten and not _within(fields["path"]):
+            raise ValueError("its picture lies outside of the run")
         if "rows" in fields:
             fields["rows"] = tuple(fields["rows"])
         return cls(**fields)
-    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:
         raise EventFormatError(line, str(error)) from error

@@ -162,11 +162,14 @@ def redo(recipe: Mapping[str, Any], size: int) -> np.ndarray:
     """The square (S, S, 3) that a face's recipe was made of, from the photo's file.
 
     Raises:
-        DataError: it names no file, the file is gone or another one by now, or its crop is no crop.
+        DataError: it names no file, or one on another machine; the file is gone or another one by now; or
+            its crop is no crop.
     """
     file = recipe.get("file")
     if recipe.get("face") != "photo" or not isinstance(file, str) or file == PASTED:
         raise DataError("the recipe names no photo that could be read again")
+    if file.startswith(("//", "\\\\")):  # a picture from anyone must not make Windows log in anywhere
+        raise DataError(f"{file}: on another machine; open the photo itself")
     photo = open_photo(Path(file))
     return crop_photo(photo, size, str(recipe.get("crop", "square")), box_of(recipe, photo))
 

@@ -31,6 +31,9 @@ SOME = [
 ]
 
 
+OUTSIDE = '{"v": 1, "type": "SamplesWritten", "rows": [], "columns": 1, "cell": 8, "path": "%s"}'
+
+
 @pytest.mark.parametrize("event", SOME, ids=lambda e: type(e).__name__)
 def test_that_an_event_survives_its_line(event: events.Event) -> None:
     line = events.to_line(event)
@@ -60,6 +63,11 @@ def test_that_unknown_fields_are_dropped() -> None:
         '{"v": 1, "type": "Party"}',
         '{"v": 1, "type": "Finished"}',
         '{"v": 1, "type": "Validated", "figures": 3}',
+        99_999 * "[",
+        *(
+            OUTSIDE % path
+            for path in ("../a.png", "samples/../../a.png", "/a.png", "C:a.png", "//host/share/a.png")
+        ),
     ],
 )
 def test_that_other_lines_are_refused(line: str) -> None:

@@ -236,6 +236,9 @@ def test_that_a_recipe_redoes_the_crop_from_the_file(tmp_path: Path) -> None:
     picture(300, 300).save(path)
     with pytest.raises(DataError, match=r"me\.png: was 320 x 240 pixels"):
         photos.redo(recipe, 32)
+    for away in ("//other/share/me.png", "\\\\other\\share\\me.png"):
+        with pytest.raises(DataError, match="on another machine"):
+            photos.redo(recipe | {"file": away}, 32)
     pasted = photos.note(photos.open_photo(file_bytes(picture(9, 9), "PNG")), "none", None)
     with pytest.raises(DataError, match="no photo that could be read again"):
         photos.redo(pasted, 32)
