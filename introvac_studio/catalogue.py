@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from introvac_studio import language, resources
+from trainer import config
 from trainer.errors import IntroVACError
 from trainer.files import atomic_file
 
@@ -44,9 +45,22 @@ def template() -> str:
     found = extract_from_dir(root, method_map=[("**.py", "python")], keywords=_KEYWORDS)
     for name, _, message, _, _ in sorted(found, key=lambda item: (str(item[2]), item[0])):
         catalog.add(message, locations=[(f"introvac_studio/{Path(name).as_posix()}", 0)])
+    for text in settings_texts():
+        catalog.add(text, locations=[("trainer/config.py", 0)])
     out = io.BytesIO()
     write_po(out, catalog, width=0, sort_output=True, include_lineno=False)
     return out.getvalue().decode()
+
+
+def settings_texts() -> list[str]:
+    """What the form of settings shows of the engine's own descriptions: names and helps."""
+    found = [(setting.name, str(setting.metadata.get("help", ""))) for _, setting in config.settings()]
+    return sorted({text for name, tip in found for text in (name_of(name), tip) if text})
+
+
+def name_of(setting: str) -> str:
+    """A setting's name in words, where the form has no better one."""
+    return setting.replace("_", " ").capitalize()
 
 
 def path() -> Path:

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from introvac_studio.language import tr
+
 
 @dataclass(frozen=True)
 class DataChoice:
@@ -31,10 +33,12 @@ class DataChoice:
         kind, _, rest = self.data.partition(":")
         if kind == "avatars":
             count = rest.partition(":")[0] or "8000"
-            return f"Avatars · {int(count):,} faces" if count.isdigit() else "Avatars"
+            return (
+                tr("Avatars · {count} faces", count=f"{int(count):,}") if count.isdigit() else tr("Avatars")
+            )
         if self.kind == "cache":
-            return f"Cache · {Path(self.data).name}"
-        return f"{'CelebA' if kind == 'celeba' else 'Folder'} · {Path(rest).name}"
+            return tr("Cache · {name}", name=Path(self.data).name)
+        return f"{tr('CelebA') if kind == 'celeba' else tr('Folder')} · {Path(rest).name}"
 
 
 @dataclass(frozen=True)

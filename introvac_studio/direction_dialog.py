@@ -28,6 +28,7 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
+from introvac_studio.language import mark, tr, trn
 from introvac_studio.messages import FitAnswer, FitRequest
 from introvac_studio.settings import Settings
 from introvac_studio.state import FaceSet
@@ -40,8 +41,13 @@ from trainer.fit import MIN_OF_EACH, Fitted, read_labels
 from trainer.latent import Hyperplanes
 
 FOLDER = "directions/folder"
-_SHOWN = {"all faces": None, "without a label": NONE, "labelled yes": YES, "labelled no": NO}
-_HELP = (
+_SHOWN = {
+    mark("all faces"): None,
+    mark("without a label"): NONE,
+    mark("labelled yes"): YES,
+    mark("labelled no"): NO,
+}
+_HELP = mark(
     "Click a face for yes, again for no, again for no label; Shift-click labels a whole range. "
     "Keys: Y, N, Space, Delete, and Ctrl+Z to take a step back."
 )
@@ -79,7 +85,7 @@ class DirectionDialog(QDialog):
         self._draft, self._planes, self._codes, self._settings = draft, planes, codes, settings
         self._asked: FitRequest | None = None
         self.fitted: Fitted | None = None
-        self.setWindowTitle("New direction")
+        self.setWindowTitle(tr("New direction"))
         self.resize(1060, 700)
         self._build()
         self._lay_out()
@@ -92,37 +98,38 @@ class DirectionDialog(QDialog):
     # -- building -----------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.grid = LabelGrid("No face has this label.")
+        self.grid = LabelGrid(tr("No face has this label."))
         self.grid.set_thumbnail_size(72)
         self.shown = QComboBox()
-        self.shown.addItems(list(_SHOWN))
-        self.shown.setAccessibleName("which faces to show")
+        for text, label in _SHOWN.items():
+            self.shown.addItem(tr(text), label)
+        self.shown.setAccessibleName(tr("which faces to show"))
         self.name = QLineEdit()
-        self.name.setPlaceholderText("what the faces share, such as Smiling")
+        self.name.setPlaceholderText(tr("what the faces share, such as Smiling"))
         self.name.setMaxLength(32)
-        self.name.setAccessibleName("name of the direction")
+        self.name.setAccessibleName(tr("name of the direction"))
         self.counts = QLabel()
         self.counts.setTextFormat(Qt.TextFormat.RichText)
-        self.table = QPushButton("Import labels (CSV)…")
-        self.table.setToolTip("A row a face: its name in the data, then 1 or 0, yes or no")
-        self.known = QPushButton("Labels of the data")
-        self.known.setToolTip("Start from what the data set says of its faces")
+        self.table = QPushButton(tr("Import labels (CSV)…"))
+        self.table.setToolTip(tr("A row a face: its name in the data, then 1 or 0, yes or no"))
+        self.known = QPushButton(tr("Labels of the data"))
+        self.known.setToolTip(tr("Start from what the data set says of its faces"))
         self.known.setMenu(self._known_menu())
         self.known.setEnabled(bool(self._draft.faces.attributes))
-        self.back, self.clear = QPushButton("Undo"), QPushButton("Clear labels")
-        self.back.setToolTip("Take the last labelling back (Ctrl+Z)")
-        self.clear.setToolTip("Take all labels away; Undo brings them back")
+        self.back, self.clear = QPushButton(tr("Undo")), QPushButton(tr("Clear labels"))
+        self.back.setToolTip(tr("Take the last labelling back (Ctrl+Z)"))
+        self.clear.setToolTip(tr("Take all labels away; Undo brings them back"))
         self.note, self.verdict = muted(wrap=True), QLabel()
         self.verdict.setWordWrap(True)
         self.verdict.setTextFormat(Qt.TextFormat.PlainText)
-        self.verdict.setAccessibleName("result")
+        self.verdict.setAccessibleName(tr("result"))
         self.fit = QPushButton()
-        self.fit.setToolTip("Learns a linear classifier of the labelled faces' codes")
-        self.add = QPushButton("Add to sliders")
+        self.fit.setToolTip(tr("Learns a linear classifier of the labelled faces' codes"))
+        self.add = QPushButton(tr("Add to sliders"))
         self.add.setObjectName("primary")
-        self.add.setToolTip("The direction joins the model's own, with a slider of its own")
-        self.close_button = QPushButton("Close")
-        self.close_button.setToolTip("The labels are kept while these faces are open")
+        self.add.setToolTip(tr("The direction joins the model's own, with a slider of its own"))
+        self.close_button = QPushButton(tr("Close"))
+        self.close_button.setToolTip(tr("The labels are kept while these faces are open"))
         for button in (self.table, self.known, self.back, self.clear, self.fit, self.close_button):
             button.setAutoDefault(False)
         self.add.setDefault(True)
@@ -131,14 +138,14 @@ class DirectionDialog(QDialog):
         menu = QMenu(self)
         faces = self._draft.faces
         for k, name in enumerate(faces.attributes):
-            text = f"{name} · {int((faces.labels[:, k] == 1).sum()):,} yes"
+            text = tr("{name} · {count} yes", name=name, count=f"{int((faces.labels[:, k] == 1).sum()):,}")
             menu.addAction(text).triggered.connect(lambda _=False, column=k: self.take_column(column))
         return menu
 
     def _lay_out(self) -> None:
         top = QHBoxLayout()
         top.setSpacing(theme.GRID)
-        show = muted("Show")
+        show = muted(tr("Show"))
         show.setBuddy(self.shown)
         top.addWidget(show)
         top.addWidget(self.shown)
@@ -151,11 +158,11 @@ class DirectionDialog(QDialog):
         side = QVBoxLayout()
         side.setSpacing(theme.GRID)
         side.setContentsMargins(0, 0, 0, 0)
-        side.addWidget(muted("Name"))
+        side.addWidget(muted(tr("Name")))
         side.addWidget(self.name)
         side.addSpacing(theme.GRID)
-        side.addWidget(muted("Labels"))
-        side.addWidget(muted(_HELP, wrap=True))
+        side.addWidget(muted(tr("Labels")))
+        side.addWidget(muted(tr(_HELP), wrap=True))
         side.addWidget(self.table)
         side.addWidget(self.known)
         row = QHBoxLayout()
@@ -197,14 +204,22 @@ class DirectionDialog(QDialog):
     def _on_labels(self) -> None:
         labels = self.grid.labels
         self._draft.labels = labels
-        self._forget("The labels have changed since; fit again.")
+        self._forget(tr("The labels have changed since; fit again."))
         yes, no = int((labels == YES).sum()), int((labels == NO).sum())
         self.counts.setText(
-            f'<span style="color:{colour(YES)}">✓ {yes:,} yes</span> &nbsp;&nbsp; '
-            f'<span style="color:{colour(NO)}">✕ {no:,} no</span> &nbsp;&nbsp; '
-            f'<span style="color:{theme.current().muted}">{len(labels) - yes - no:,} without a label</span>'
+            " &nbsp;&nbsp; ".join(
+                f'<span style="color:{tint}">{text}</span>'
+                for tint, text in (
+                    (colour(YES), tr("✓ {count} yes", count=f"{yes:,}")),
+                    (colour(NO), tr("✕ {count} no", count=f"{no:,}")),
+                    (
+                        theme.current().muted,
+                        tr("{count} without a label", count=f"{len(labels) - yes - no:,}"),
+                    ),
+                )
+            )
         )
-        self.counts.setAccessibleName(f"{yes} yes, {no} no")
+        self.counts.setAccessibleName(tr("{yes} yes, {no} no", yes=yes, no=no))
         self.back.setEnabled(self.grid.can_undo)
         self.clear.setEnabled(yes + no > 0)
         self._refresh()
@@ -213,9 +228,9 @@ class DirectionDialog(QDialog):
     def _on_clear(self) -> None:
         self.grid.set_labels(np.full_like(self.grid.labels, NONE))
 
-    @Slot(str)
-    def _on_shown(self, text: str) -> None:
-        wanted = _SHOWN[text]
+    @Slot()
+    def _on_shown(self) -> None:
+        wanted = self.shown.currentData()
         self.grid.set_visible(None if wanted is None else np.flatnonzero(self.grid.labels == wanted))
 
     def take_column(self, column: int) -> None:
@@ -229,7 +244,10 @@ class DirectionDialog(QDialog):
     @Slot()
     def _choose_table(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
-            self, "Import labels", self._settings.get(FOLDER, ""), "Tables (*.csv *.txt);;All files (*)"
+            self,
+            tr("Import labels"),
+            self._settings.get(FOLDER, ""),
+            tr("Tables (*.csv *.txt);;All files (*)"),
         )
         if path:
             self.import_labels(Path(path))
@@ -246,11 +264,22 @@ class DirectionDialog(QDialog):
         labels = self.grid.labels
         labels[found.rows] = found.values
         self.grid.set_labels(labels)
-        text = f"{path.name}: labels of {len(found.rows):,} of the {len(names):,} faces here."
+        text = tr(
+            "{file}: labels of {count} of the {all} faces here.",
+            file=path.name,
+            count=f"{len(found.rows):,}",
+            all=f"{len(names):,}",
+        )
         if found.unknown:
             some = ", ".join(found.unknown[:3]) + (" …" if len(found.unknown) > 3 else "")
             count = len(found.unknown)
-            text += f" {count:,} {'row names' if count == 1 else 'rows name'} no face here: {some}."
+            text += " " + trn(
+                "{count} row names no face here: {some}.",
+                "{count} rows name no face here: {some}.",
+                count,
+                count=f"{count:,}",
+                some=some,
+            )
         self._tell(text, bad=bool(found.unknown))
 
     # -- the fit ------------------------------------------------------------------------------
@@ -258,14 +287,14 @@ class DirectionDialog(QDialog):
     def missing(self) -> str:
         """What a fit still needs; empty when it can begin."""
         labels = self.grid.labels
-        short = [
-            f"{MIN_OF_EACH - count} more {text}"
-            for text, value in (("yes", YES), ("no", NO))
-            if (count := int((labels == value).sum())) < MIN_OF_EACH
-        ]
-        if short:
-            return f"needs {' and '.join(short)}"
-        return "" if self.name.text().strip() else "needs a name"
+        yes, no = (MIN_OF_EACH - int((labels == value).sum()) for value in (YES, NO))
+        if yes > 0 and no > 0:
+            return tr("needs {yes} more yes and {no} more no", yes=yes, no=no)
+        if yes > 0:
+            return tr("needs {yes} more yes", yes=yes)
+        if no > 0:
+            return tr("needs {no} more no", no=no)
+        return "" if self.name.text().strip() else tr("needs a name")
 
     def _name_trouble(self) -> str:
         name = self.name.text().strip()
@@ -288,7 +317,9 @@ class DirectionDialog(QDialog):
     def _refresh(self) -> None:
         missing, trouble = self.missing(), self._name_trouble()
         busy = self._asked is not None
-        self.fit.setText("Fitting…" if busy else f"Fit ({missing})" if missing else "Fit")
+        self.fit.setText(
+            tr("Fitting…") if busy else tr("Fit ({missing})", missing=missing) if missing else tr("Fit")
+        )
         self.fit.setEnabled(not (missing or trouble or busy))
         self.add.setEnabled(self.fitted is not None and not missing and not trouble)
 
@@ -305,7 +336,7 @@ class DirectionDialog(QDialog):
         rows = np.flatnonzero(labels != NONE)
         self.fitted = None
         self._asked = FitRequest(self._planes, self._codes[rows], labels[rows], self.name.text().strip())
-        self._say("Fitting and checking on held-out faces…", theme.current().muted)
+        self._say(tr("Fitting and checking on held-out faces…"), theme.current().muted)
         self._refresh()
         self.fitRequested.emit(self._asked)
 
@@ -347,18 +378,25 @@ class DirectionDialog(QDialog):
 
 def _sentence(fitted: Fitted, planes: Hyperplanes) -> str:
     """How good a direction is, and which of the model's it resembles."""
-    commoner = "yes" if fitted.positives >= fitted.negatives else "no"
-    text = (
-        f"Right on {100 * fitted.accuracy:.0f} % of held-out faces ({fitted.folds} folds); always "
-        f"answering “{commoner}” would be right on {100 * fitted.baseline:.0f} %."
+    text = tr(
+        "Right on {share} % of held-out faces ({folds} folds); always answering “{commoner}” would be right "
+        "on {baseline} %.",
+        share=f"{100 * fitted.accuracy:.0f}",
+        folds=fitted.folds,
+        commoner=tr("yes") if fitted.positives >= fitted.negatives else tr("no"),
+        baseline=f"{100 * fitted.baseline:.0f}",
     )
     if fitted.accuracy <= fitted.baseline:
-        text += " No better than that: label more faces, or something that shows more clearly."
+        text += " " + tr("No better than that: label more faces, or something that shows more clearly.")
     try:
         row = cosines(fitted.join(planes))[-1, :-1]
     except ModelError:
         return text
     if len(row):
         k = int(np.abs(row).argmax())
-        text += f" Nearest of the other directions: {planes.attributes[k]}, cosine {row[k]:+.2f}."
+        text += " " + tr(
+            "Nearest of the other directions: {name}, cosine {value}.",
+            name=planes.attributes[k],
+            value=f"{row[k]:+.2f}",
+        )
     return text

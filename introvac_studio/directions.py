@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from introvac_studio.direction_dialog import FOLDER, DirectionDialog, Draft
+from introvac_studio.language import mark, tr
 from introvac_studio.main_window import Command
 from introvac_studio.settings import Settings
 from introvac_studio.state import StudioState
@@ -17,8 +18,8 @@ from trainer.errors import IntroVACError
 from trainer.fit import Fitted
 from trainer.latent import Hyperplanes
 
-MENU = "&Directions"
-_FILES = "Directions (*.npz)"
+MENU = mark("&Directions")
+_FILES = mark("Directions (*.npz)")
 
 
 class Directions(QObject):
@@ -46,11 +47,13 @@ class Directions(QObject):
     def commands(self) -> tuple[Command, ...]:
         """The menu."""
         return (
-            Command(MENU, "New direction…", "Ctrl+D", self.show_dialog),
-            Command(MENU, "Remove direction", "Ctrl+K, D", self.remove, lambda: self._state.added_directions),
+            Command(MENU, mark("New direction…"), "Ctrl+D", self.show_dialog),
+            Command(
+                MENU, mark("Remove direction"), "Ctrl+K, D", self.remove, lambda: self._state.added_directions
+            ),
             Command(MENU, "", "", lambda: None),
-            Command(MENU, "Save directions…", "Ctrl+K, S", self.choose_target),
-            Command(MENU, "Load directions…", "Ctrl+K, O", self.choose_file),
+            Command(MENU, mark("Save directions…"), "Ctrl+K, S", self.choose_target),
+            Command(MENU, mark("Load directions…"), "Ctrl+K, O", self.choose_file),
         )
 
     def close(self) -> None:
@@ -68,7 +71,7 @@ class Directions(QObject):
         model = self._state.model
         kept = self._kept.get(model.digest) if model else None
         if model is not None and kept is not None and kept.names != model.planes.names:
-            self._state.set_planes("directions of before", kept)
+            self._state.set_planes(tr("directions of before"), kept)
 
     # -- a new one ----------------------------------------------------------------------------
 
@@ -79,11 +82,11 @@ class Directions(QObject):
         model, faces, codes = state.model, state.faces, state.codes
         if model is None or faces is None or not len(faces):
             self.complained.emit(
-                "A new direction is learnt from faces in the browser; open some with “Faces from…”."
+                tr("A new direction is learnt from faces in the browser; open some with “Faces from…”.")
             )
             return
         if codes is None or len(codes) != len(faces):
-            self.complained.emit("The faces are still being encoded; try again in a moment.")
+            self.complained.emit(tr("The faces are still being encoded; try again in a moment."))
             return
         draft = self._draft
         if draft is None or draft.faces is not faces or draft.name in model.planes.names:
@@ -118,18 +121,20 @@ class Directions(QObject):
         try:
             planes = fitted.join(model.planes)
         except IntroVACError as error:
-            self.complained.emit(f"The direction was not added: {error}")
+            self.complained.emit(tr("The direction was not added: {error}", error=error))
             return
-        self._state.set_planes(f"add direction {fitted.name}", planes)
-        self.told.emit(f"added {fitted.name}: the last slider; Ctrl+Z takes it away again")
+        self._state.set_planes(tr("add direction {name}", name=fitted.name), planes)
+        self.told.emit(tr("added {name}: the last slider; Ctrl+Z takes it away again", name=fitted.name))
 
     @Slot(str)
     def remove(self, name: str) -> None:
         """Take an added direction away; its part of the edit goes with it."""
         model = self._state.model
         if model is not None and name in self._state.added_directions:
-            self._state.set_planes(f"remove direction {name}", directions.remove(model.planes, name))
-            self.told.emit(f"removed {name}; Ctrl+Z brings it back")
+            self._state.set_planes(
+                tr("remove direction {name}", name=name), directions.remove(model.planes, name)
+            )
+            self.told.emit(tr("removed {name}; Ctrl+Z brings it back", name=name))
 
     # -- files --------------------------------------------------------------------------------
 
@@ -137,11 +142,11 @@ class Directions(QObject):
     def choose_target(self) -> None:
         model = self._state.model
         if model is None:
-            self.complained.emit("There are no directions to save yet; open a model first.")
+            self.complained.emit(tr("There are no directions to save yet; open a model first."))
             return
         folder = Path(self._settings.get(FOLDER, str(Path.home())))
         path, _ = QFileDialog.getSaveFileName(
-            self._window, "Save directions", str(folder / "directions.npz"), _FILES
+            self._window, tr("Save directions"), str(folder / "directions.npz"), tr(_FILES)
         )
         if path:
             target = Path(path)
@@ -154,15 +159,15 @@ class Directions(QObject):
         try:
             directions.save_directions(path, model.planes, model.digest)
         except IntroVACError as error:
-            self.complained.emit(f"The directions were not saved: {error}")
+            self.complained.emit(tr("The directions were not saved: {error}", error=error))
             return
         self._settings.set(FOLDER, str(path.parent))
-        self.told.emit(f"saved {path}")
+        self.told.emit(tr("saved {path}", path=path))
 
     @Slot()
     def choose_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
-            self._window, "Load directions", self._settings.get(FOLDER, ""), _FILES
+            self._window, tr("Load directions"), self._settings.get(FOLDER, ""), tr(_FILES)
         )
         if path:
             self.load(Path(path))
@@ -171,15 +176,19 @@ class Directions(QObject):
         """Add what a file of this model has more; a file of another model changes nothing."""
         model = self._state.model
         if model is None:
-            self.complained.emit("Directions belong to a model; open it first.")
+            self.complained.emit(tr("Directions belong to a model; open it first."))
             return
         try:
             planes = directions.join(model.planes, directions.load_directions(path, model.digest), str(path))
         except IntroVACError as error:
-            self.complained.emit(f"The directions were not loaded: {error}")
+            self.complained.emit(tr("The directions were not loaded: {error}", error=error))
             return
         self._settings.set(FOLDER, str(path.parent))
         new = [name for name in planes.names if name not in model.planes.names]
         if new:
-            self._state.set_planes(f"load {path.name}", planes)
-        self.told.emit(f"added {', '.join(new)}" if new else f"{path.name} has nothing that is not here yet")
+            self._state.set_planes(tr("load {name}", name=path.name), planes)
+        self.told.emit(
+            tr("added {names}", names=", ".join(new))
+            if new
+            else tr("{name} has nothing that is not here yet", name=path.name)
+        )

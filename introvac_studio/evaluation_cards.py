@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from introvac_studio.evaluation_figures import Better, Cell, Figure, Part, number
 from introvac_studio.evaluation_tables import distance, edit_name, edits_of
+from introvac_studio.language import tr
 
 _PREFERRED = ("inception", "lite0", "pixels")  # features of the headline
 
@@ -53,11 +54,15 @@ def _distance_card(parts: Sequence[Part]) -> Card | None:
     found: list[_Headline] = []
     for mine in every:
         one = mine[features]
-        floor = f"real vs real {number(float(one['floor']))}" if one.get("floor") is not None else ""
+        floor = (
+            tr("real vs real {value}", value=number(float(one["floor"])))
+            if one.get("floor") is not None
+            else ""
+        )
         found.append((distance(one), (floor, "")))
     name = str(every[0][features]["name"])
-    tip = f"{name} between real faces and their reconstructions; smaller is nearer"
-    return _card("Reconstruction FID" if name == "FID" else "Reconstruction", tip, found, "low")
+    tip = tr("{name} between real faces and their reconstructions; smaller is nearer", name=name)
+    return _card(tr("Reconstruction FID") if name == "FID" else tr("Reconstruction"), tip, found, "low")
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -72,18 +77,24 @@ def _edit_card(parts: Sequence[Part]) -> Card | None:
         edits = [edit for edit in edits_of(part) if edit_name(edit) in shared]
         right = [float(e["reencoded"]["mean"]) for e in edits if e["reencoded"]]
         seen = [float(e["judged"]["mean"]) for e in edits if e["judged"]]
-        again = f"re-encoded {number(_mean(right), True)}" if right else ""
+        again = tr("re-encoded {share}", share=number(_mean(right), True)) if right else ""
         least, name = min(
             ((float(e["judged"]["mean"]), edit_name(e)) for e in edits if e["judged"]), default=(1.0, "")
         )
-        weakest = f"least {number(least, True)}, {name}" if name else ""
+        weakest = tr("least {share}, {name}", share=number(least, True), name=name) if name else ""
         if judged:
             found.append((Figure(_mean(seen), share=True) if seen else None, (again, weakest)))
         else:
-            found.append((Figure(_mean(right), share=True) if right else None, ("by its own reading", "")))
-    tip = "Share of edits that the independent judge finds done, over attributes (of both models) and ways"
-    plain = "Share of edits that the model itself finds done; a judge would say it independently"
-    return _card("Edit success" if judged else "Edits re-encoded", tip if judged else plain, found, "high")
+            found.append(
+                (Figure(_mean(right), share=True) if right else None, (tr("by its own reading"), ""))
+            )
+    tip = tr(
+        "Share of edits that the independent judge finds done, over attributes (of both models) and ways"
+    )
+    plain = tr("Share of edits that the model itself finds done; a judge would say it independently")
+    return _card(
+        tr("Edit success") if judged else tr("Edits re-encoded"), tip if judged else plain, found, "high"
+    )
 
 
 def _leak_card(parts: Sequence[Part]) -> Card | None:
@@ -92,15 +103,15 @@ def _leak_card(parts: Sequence[Part]) -> Card | None:
     found: list[_Headline] = [
         (
             None if mean is None else Figure(mean, share=True),
-            ("" if same is None else f"at equal success {number(same, True)}", ""),
+            ("" if same is None else tr("at equal success {share}", share=number(same, True)), ""),
         )
         for mean, same in zip(chosen, equal, strict=True)
     ]
-    tip = (
+    tip = tr(
         "Share of other attributes’ judged labels that an edit changes, those left out that a true edit is "
         "known to change too; over edits that both models reach"
     )
-    return _card("Leakage", tip, found, "low")
+    return _card(tr("Leakage"), tip, found, "low")
 
 
 def _leaks(every: Sequence[Sequence[Part]]) -> list[float | None]:
@@ -131,9 +142,21 @@ def _accuracy_card(parts: Sequence[Part]) -> Card | None:
             continue
         least, name = min(every)
         figure = Figure(_mean([value for value, _ in every]), share=True)
-        found.append((figure, (f"least {number(least, True)}, {name}" if len(every) > 1 else name, "")))
-    tip = "Share of faces whose labels the model’s classifier reads rightly, over attributes (of both models)"
-    return _card("Classifier accuracy", tip, found, "high")
+        found.append(
+            (
+                figure,
+                (
+                    tr("least {share}, {name}", share=number(least, True), name=name)
+                    if len(every) > 1
+                    else name,
+                    "",
+                ),
+            )
+        )
+    tip = tr(
+        "Share of faces whose labels the model’s classifier reads rightly, over attributes (of both models)"
+    )
+    return _card(tr("Classifier accuracy"), tip, found, "high")
 
 
 def _code_card(parts: Sequence[Part]) -> Card | None:
@@ -143,7 +166,7 @@ def _code_card(parts: Sequence[Part]) -> Card | None:
         if not use:
             found.append((None, ("", "")))
             continue
-        below = f"{int(use['active'])} of {len(use['kl'])} units active"
+        below = tr("{active} of {count} units active", active=int(use["active"]), count=len(use["kl"]))
         found.append((Figure(float(use["total"])), (below, "")))
-    tip = "KL divergence of the code from the prior, in nats, and how many dimensions vary over faces"
-    return _card("KL, nats", tip, found, "")
+    tip = tr("KL divergence of the code from the prior, in nats, and how many dimensions vary over faces")
+    return _card(tr("KL, nats"), tip, found, "")

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from introvac_studio.language import tr
+
 Better = Literal["low", "high", ""]
 Part = Mapping[str, Any]  # of one model, as read
 
@@ -56,7 +58,8 @@ class Figure:
             return ""
         if self.share:
             return f"{_digits(100 * self.low, 0)}–{_digits(100 * self.high, 0)}"
-        return f"{number(self.low)}{'–' if self.low >= 0 else ' to '}{number(self.high)}"
+        low, high = number(self.low), number(self.high)
+        return f"{low}–{high}" if self.low >= 0 else tr("{low} to {high}", low=low, high=high)
 
 
 @dataclass(frozen=True)

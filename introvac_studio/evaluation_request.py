@@ -9,6 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
+from introvac_studio.language import tr
 from trainer import config, modelfile
 from trainer.card import ModelCard
 from trainer.config import ModelConfig
@@ -183,7 +184,7 @@ class JudgeFile:
         """A few words for a list."""
         kind = kind_of(self.data)
         data = {"avatars": "avatars", "celeba": "CelebA"}.get(kind, self.path.stem)
-        return f"{data} · {self.image_size} px"
+        return tr("{data} · {size} px", data=data, size=self.image_size)
 
 
 def read_judge(path: Path) -> JudgeFile:

@@ -13,6 +13,7 @@ from introvac_studio import evaluation_tables as tables
 from introvac_studio.evaluation_cards import Card
 from introvac_studio.evaluation_figures import Table, maybe
 from introvac_studio.evaluation_tables import edit_name
+from introvac_studio.language import mark, tr
 from trainer.errors import DataError
 
 FORMAT = 1
@@ -89,7 +90,7 @@ class Note:
     why: str
 
 
-AMOUNTS = ("chosen", "equal success")  # how far edits go
+AMOUNTS = (mark("chosen"), mark("equal success"))  # how far edits go
 
 
 @dataclass(frozen=True)
@@ -194,41 +195,53 @@ def labels(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _facts(data: Mapping[str, Any], judge: Mapping[str, Any] | None) -> str:
-    parts = [str(data.get("spec", "unknown data"))]
+    parts = [str(data.get("spec") or tr("unknown data"))]
     if "faces" in data:
-        parts.append(f"{int(data['faces']):,} faces of split {data.get('split', '?')}")
+        parts.append(
+            tr(
+                "{faces} faces of split {split}",
+                faces=f"{int(data['faces']):,}",
+                split=data.get("split", "?"),
+            )
+        )
     if data.get("selection"):
-        parts.append(f"amounts chosen on {data['selection']}")
+        parts.append(tr("amounts chosen on {split}", split=data["selection"]))
     if judge:
-        parts.append(f"judge learned from {int(judge['train_images']):,} faces")
+        parts.append(tr("judge learned from {faces} faces", faces=f"{int(judge['train_images']):,}"))
     else:
-        parts.append("no judge")
+        parts.append(tr("no judge"))
     return "  ·  ".join(parts)
 
 
 def _made(made: Mapping[str, Any]) -> str:
     parts = []
     if "seconds" in made:
-        parts.append(f"took {_seconds(float(made['seconds']))}")
+        parts.append(tr("took {time}", time=_seconds(float(made["seconds"]))))
     if made.get("device"):
-        parts.append(f"on {made['device']}")
+        parts.append(tr("on {device}", device=made["device"]))
     if made.get("version"):
-        parts.append(f"version {made['version']}")
+        parts.append(tr("version {version}", version=made["version"]))
     return ", ".join(parts)
 
 
 def _seconds(value: float) -> str:
     whole = max(0, round(value))
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+    return (
+        f"{whole} s"
+        if whole < 60
+        else tr("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60)
+    )
 
 
 def _model(folder: Path, part: Mapping[str, Any]) -> Model:
-    facts = [f"{int(part['image_size'])} px"] if part.get("image_size") else []
-    facts += [f"{int(part['latent_dim'])} dimensions"] if part.get("latent_dim") else []
-    facts += [f"{int(part['parameters']):,} parameters"] if part.get("parameters") else []
-    facts += [f"step {int(part['step']):,}"] if part.get("step") else []
+    facts = [tr("{size} px", size=int(part["image_size"]))] if part.get("image_size") else []
+    facts += [tr("{count} dimensions", count=int(part["latent_dim"]))] if part.get("latent_dim") else []
+    facts += (
+        [tr("{count} parameters", count=f"{int(part['parameters']):,}")] if part.get("parameters") else []
+    )
+    facts += [tr("step {step}", step=f"{int(part['step']):,}")] if part.get("step") else []
     if part.get("game_played") is False:
-        facts.append("not past its warm-up")
+        facts.append(tr("not past its warm-up"))
     equal = part.get("at_equal_success")
     reading = part.get("reading") or {}
     return Model(
@@ -297,7 +310,7 @@ def _notes(body: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> tuple
         for one in body.get("missing") or ()
     ]
     if text := (body.get("data") or {}).get("note"):
-        found.append(Note("", "Data", str(text)))
+        found.append(Note("", tr("Data"), str(text)))
     for part in parts:
         warned = (d for d in part.get("distances") or () if d.get("warning"))
         found += [Note("", f"{d['name']}, {d['protocol']['what']}", str(d["warning"])) for d in warned]

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from introvac_studio.evaluation_figures import Better, Cell, Column, Figure, Part, Row, Table, maybe, number
+from introvac_studio.language import mark, tr, trn
 from trainer.metrics.protocol import TITLES
 
 _CARD_WORDS = {
-    "count": "real pictures", "against": "pictures made", "what": "compared", "dim": "numbers a picture",
-    "input_size": "input of the features, px", "chosen_on": "chosen on", "size": "size, px",
+    "count": mark("real pictures"), "against": mark("pictures made"), "what": mark("compared"),
+        "dim": mark("numbers a picture"),
+    "input_size": mark("input of the features, px"), "chosen_on": mark("chosen on"), "size": mark("size, px"),
 }  # fmt: skip
 
 
@@ -19,7 +21,7 @@ def _figure(one: Part | None, share: bool = False) -> Figure | None:
     """Of an `Estimate`."""
     if not one:
         return None
-    notes = (("faces", f"{int(one['n']):,}"), ("interval", "95 %, bootstrap over faces"))
+    notes = ((tr("faces"), f"{int(one['n']):,}"), (tr("interval"), tr("95 %, bootstrap over faces")))
     low, high = float(one["low"]), float(one["high"])
     return Figure(float(one["mean"]), low, high, share, notes, n=int(one["n"]))
 
@@ -33,19 +35,28 @@ def distance(one: Part | None) -> Figure | None:
     """Of a distance, with its protocol card."""
     if one is None:
         return None
-    notes = [("measured", str(one["name"]))]
+    notes = [(tr("measured"), str(one["name"]))]
     level = one.get("level")
     if one.get("low") is not None and level is not None:
-        notes.append(("interval", f"{100 * float(level):.0f} %"))
+        notes.append((tr("interval"), f"{100 * float(level):.0f} %"))
     if one.get("floor") is not None:
-        notes.append(("real against real", f"{number(float(one['floor']))}, {one['floor_count']:,} a set"))
+        notes.append(
+            (
+                tr("real against real"),
+                tr(
+                    "{value}, {count} a set",
+                    value=number(float(one["floor"])),
+                    count=f"{one['floor_count']:,}",
+                ),
+            )
+        )
     for key, value in dict(one["protocol"]).items():
         if value in ("", None, [], {}):
             continue
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         text = ", ".join(map(str, text)) if isinstance(text, list | tuple) else text
         text = f"{text[:12]}…" if key == "weights" else text
-        notes.append((_CARD_WORDS.get(key, key), f"{text:,}" if isinstance(text, int) else str(text)))
+        notes.append((tr(_CARD_WORDS.get(key, key)), f"{text:,}" if isinstance(text, int) else str(text)))
     low, high = maybe(one.get("low")), maybe(one.get("high"))
     return Figure(float(one["value"]), low, high, False, tuple(notes), str(one.get("warning") or ""))
 
@@ -70,10 +81,12 @@ def distances(parts: Sequence[Part]) -> Table:
         proper = " (FID, KID)" if names & {"FID", "KID"} else ""
         rows.append(Row(f"{title}{proper}", tuple(cells), _capital(what)))
     columns = (
-        Column("Fréchet", "Distance between two normal distributions fitted to features; smaller is nearer"),
-        Column("real vs real", "The same distance between two sets of real pictures, a floor"),
-        Column("Kernel", "Squared kernel distance (MMD) of features; smaller is nearer, 0 is no difference"),
-        Column("real vs real", "The kernel distance between two sets of real pictures"),
+        Column(tr("Fréchet"), tr("Distance between two normal distributions fitted to features; smaller "
+        "is nearer")),
+        Column(tr("real vs real"), tr("The same distance between two sets of real pictures, a floor")),
+        Column(tr("Kernel"), tr("Squared kernel distance (MMD) of features; smaller is nearer, 0 is no "
+        "difference")),
+        Column(tr("real vs real"), tr("The kernel distance between two sets of real pictures")),
     )  # fmt: skip
     return Table(columns, tuple(rows))
 
@@ -81,14 +94,19 @@ def distances(parts: Sequence[Part]) -> Table:
 def _floor(one: Part | None) -> Figure | None:
     if one is None or one.get("floor") is None:
         return None
-    return Figure(float(one["floor"]), notes=(("pictures", f"{int(one['floor_count']):,} in each set"),))
+    return Figure(
+        float(one["floor"]),
+        notes=((tr("pictures"), tr("{count} in each set", count=f"{int(one['floor_count']):,}")),),
+    )
 
 
 def samples(parts: Sequence[Part]) -> Table:
     found = [{str(one["want"]): one for one in part.get("sample_quality") or ()} for part in parts]
     columns = (
-        Column("Judged", "Share of samples in which the independent judge sees what was wanted"),
-        Column("Re-encoded", "Share of samples that the model, encoding them again, finds to have it"),
+        Column(tr("Judged"), tr("Share of samples in which the independent judge sees what was wanted")),
+        Column(
+            tr("Re-encoded"), tr("Share of samples that the model, encoding them again, finds to have it")
+        ),
     )
     rows = tuple(
         Row(
@@ -98,7 +116,7 @@ def samples(parts: Sequence[Part]) -> Table:
                 for key in ("judged", "read")
             ),
             "",
-            f"Samples of p(z|{want})",
+            tr("Samples of p(z|{want})", want=want),
         )
         for want in _joined(found)
     )
@@ -140,30 +158,34 @@ def _truth(*keys: str) -> Callable[[Part], Part | None]:
     return take
 
 
-_JUDGED = "Judged"
+_JUDGED = mark("Judged")
 _EDIT_COLUMNS = (
     _EditColumn(
-        Column("Amount", "How far the code is moved: delta"),
+        Column(mark("Amount"), mark("How far the code is moved: delta")),
         lambda e: e["delta"], False, reach=False,
     ),
     _EditColumn(
-        Column(_JUDGED, "Share of edits in which the independent judge sees the wanted label"),
+        Column(_JUDGED, mark("Share of edits in which the independent judge sees the wanted label")),
         lambda e: e["judged"], True, "high",
     ),
     _EditColumn(
-        Column("Re-encoded", "Share of edits that the model itself, encoding them again, finds right"),
+        Column(mark("Re-encoded"), mark("Share of edits that the model itself, encoding them again, finds "
+        "right")),
         lambda e: e["reencoded"], True, "high",
     ),
     _EditColumn(
-        Column("To truth", "Mean difference to the nearest true edit, white being 1; known for avatars"),
+        Column(mark("To truth"), mark("Mean difference to the nearest true edit, white being 1; known for "
+        "avatars")),
         _truth("edited", "l1"), False, "low",
     ),
     _EditColumn(
-        Column("Truth’s own", "The same of the truth’s own reconstruction, which no edit can hope to beat"),
+        Column(mark("Truth’s own"), mark("The same of the truth’s own reconstruction, which no edit can "
+        "hope to beat")),
         _truth("allowed", "l1"), False, reach=False,
     ),
     _EditColumn(
-        Column("Outside", "Change where the true edit changes nothing; smaller leaves more as it was"),
+        Column(mark("Outside"), mark("Change where the true edit changes nothing; smaller leaves more as "
+        "it was")),
         _truth("outside"), False, "low",
     ),
 )  # fmt: skip
@@ -178,7 +200,7 @@ def edits(parts: Sequence[Part], of: Callable[[Part], Sequence[Part]]) -> Table:
             Cell(tuple(_edit_figure(one, mine.get(key)) for mine in found), one.better) for key in keys
         ]  # fmt: skip
         if any(figure for cell in column for figure in cell.figures):
-            kept.append(one.column)
+            kept.append(Column(tr(one.column.title), tr(one.column.tip)))
             cells.append(column)
     rows = tuple(
         Row(key, tuple(column[i] for column in cells), "", _edit_tip(key, found))
@@ -193,7 +215,7 @@ def _edit_figure(column: _EditColumn, edit: Part | None) -> Figure | None:
         return None
     if column.column.title == _JUDGED and edit.get("judged_before"):
         before = number(float(edit["judged_before"]["mean"]), True)
-        figure = replace(figure, notes=(*figure.notes, ("judged so before the edit", before)))
+        figure = replace(figure, notes=(*figure.notes, (tr("judged so before the edit"), before)))
     if column.reach:
         return figure
     return replace(figure, low=None, high=None, notes=figure.notes[:1])
@@ -202,19 +224,25 @@ def _edit_figure(column: _EditColumn, edit: Part | None) -> Figure | None:
 def _edit_tip(key: str, found: Sequence[Mapping[str, Part]]) -> str:
     name, _, wanted = key.rpartition(" ")
     edit = next(mine[key] for mine in found if key in mine)
-    before = "without" if wanted == "yes" else "with"
-    return f"{int(edit['faces']):,} faces {before} {name}, {edit['amount']}"
+    n = int(edit["faces"])
+    values = {"count": f"{n:,}", "name": name, "amount": edit["amount"]}
+    if wanted == "yes":
+        return trn(
+            "{count} face without {name}, {amount}", "{count} faces without {name}, {amount}", n, **values
+        )
+    return trn("{count} face with {name}, {amount}", "{count} faces with {name}, {amount}", n, **values)
 
 
 def reading(parts: Sequence[Part]) -> Table:
     readings = [part.get("reading") or {} for part in parts]
     found = [{str(one["name"]): one for one in reading.get("attributes", ())} for reading in readings]
     columns = (
-        Column("Right", "Share of faces whose label the model reads rightly"),
-        Column("On yes", "The same of faces that have it"),
-        Column("On no", "The same of faces that do not"),
-        Column("Commoner", "What always saying the commoner label would reach"),
-        Column("Calibration error", "How far stated probabilities are from how often they hold (ECE)"),
+        Column(tr("Right"), tr("Share of faces whose label the model reads rightly")),
+        Column(tr("On yes"), tr("The same of faces that have it")),
+        Column(tr("On no"), tr("The same of faces that do not")),
+        Column(tr("Commoner"), tr("What always saying the commoner label would reach")),
+        Column(tr("Calibration error"), tr("How far stated probabilities are from how often they hold "
+        "(ECE)")),
     )  # fmt: skip
 
     def of(key: str, name: str, share: bool = True) -> tuple[Figure | None, ...]:

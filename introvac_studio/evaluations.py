@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFileDialog
 from introvac_studio import evaluation_results
 from introvac_studio.evaluation_request import EvaluationRequest, JudgeRequest
 from introvac_studio.judge_dialog import JudgeDialog
+from introvac_studio.language import mark, tr
 from introvac_studio.main_window import Dock
 from introvac_studio.panels.evaluate import EvaluatePanel
 from introvac_studio.settings import Settings
@@ -26,12 +27,12 @@ from trainer.errors import DataError, IntroVACError
 from trainer.files import atomic_file
 
 _KEPT = 32  # models of which the last evaluation is remembered
-_NOTHING = (
+_NOTHING = mark(
     "How good is the model? Press Evaluate: faces that it never learned from are reconstructed, edited and "
     "sampled, and an independent judge says what became of them. Distances, edit success, leakage, "
     "calibration and pictures appear here.\n\nOr open the results of an earlier evaluation."
 )
-_NO_MODEL = "Open a model with File › Open model, or open the results of an earlier evaluation."
+_NO_MODEL = mark("Open a model with File › Open model, or open the results of an earlier evaluation.")
 
 
 class Evaluations(QObject):
@@ -74,8 +75,8 @@ class Evaluations(QObject):
     def docks(self) -> tuple[Dock, ...]:
         """The workspace's panels."""
         return (
-            Dock("measure", "Measure", self.panel, width=304),
-            Dock("results", "Results", self.view, width=944, beside="measure"),
+            Dock("measure", mark("Measure"), self.panel, width=304),
+            Dock("results", mark("Results"), self.view, width=944, beside="measure"),
         )
 
     @property
@@ -98,11 +99,11 @@ class Evaluations(QObject):
     def _evaluate(self) -> None:
         assert self._request is not None
         self._judge, self._out = None, self._request.out
-        self._supervise(evaluation(self._request.arguments(), self), "Evaluating")
+        self._supervise(evaluation(self._request.arguments(), self), tr("Evaluating"))
 
     def _train(self, judge: JudgeRequest) -> None:
         self._judge = judge
-        text = "Training a judge" if self._request is None else "First, training a judge"
+        text = tr("Training a judge") if self._request is None else tr("First, training a judge")
         self._supervise(judge_training(judge.arguments(), self), text)
 
     def _supervise(self, thread: ChildThread, text: str) -> None:
@@ -118,8 +119,12 @@ class Evaluations(QObject):
     def _on_event(self, event: events.Event) -> None:
         self.panel.on_event(event)
         if isinstance(event, events.Progress) and event.total and not self.panel.ending:
-            what = "training a judge" if self._judge is not None else "evaluating"
-            self.statusChanged.emit(f"{what} {100 * event.done / event.total:.0f} %")
+            share = f"{100 * event.done / event.total:.0f}"
+            self.statusChanged.emit(
+                tr("training a judge {share} %", share=share)
+                if self._judge is not None
+                else tr("evaluating {share} %", share=share)
+            )
 
     @Slot(object)
     def _on_ended(self, ended: Ended) -> None:
@@ -132,7 +137,7 @@ class Evaluations(QObject):
         if ended.reason != "completed":
             self._request = None
             self._drop_empty_folder()
-            self.panel.end("Stopped." if ended.reason == "stopped" else "")
+            self.panel.end(tr("Stopped.") if ended.reason == "stopped" else "")
             if ended.text:
                 self.panel.banner.tell(ended.text, ended.details)
             self.statusChanged.emit("")
@@ -150,7 +155,7 @@ class Evaluations(QObject):
                 out.rmdir()
 
     def _on_judge_trained(self, judge: JudgeRequest) -> None:
-        self.panel.end("The judge is trained.")
+        self.panel.end(tr("The judge is trained."))
         try:
             self.panel.use_judge(judge.out)
         except IntroVACError as error:
@@ -160,14 +165,14 @@ class Evaluations(QObject):
             self._request = replace(self._request, judge=judge.out)
             self._evaluate()
             return
-        self.statusChanged.emit("judge trained")
+        self.statusChanged.emit(tr("judge trained"))
         self.idle.emit()
 
     def _on_evaluated(self, ended: Ended) -> None:
         self._request = self._out = None
         now = datetime.datetime.now().strftime("%H:%M")
-        self.panel.end(f"Evaluated at {now}.")
-        self.statusChanged.emit("evaluated")
+        self.panel.end(tr("Evaluated at {now}.", now=now))
+        self.statusChanged.emit(tr("evaluated"))
         if ended.made is not None and self.show_results(ended.made) and self.view.results is not None:
             self._remember(self.view.results)
         self.idle.emit()
@@ -178,7 +183,7 @@ class Evaluations(QObject):
         if self.thread_ is not None:
             self._request = None  # a judge that is done all the same is followed by nothing
             self.panel.stopping()
-            self.statusChanged.emit("stopping…")
+            self.statusChanged.emit(tr("stopping…"))
             self.thread_.stop()
 
     @Slot(object)
@@ -211,7 +216,7 @@ class Evaluations(QObject):
         self.view.set_open_model("" if model is None else model.digest)
         shown = self.view.results
         if shown is None:
-            self.view.clear(_NO_MODEL if model is None else _NOTHING)
+            self.view.clear(tr(_NO_MODEL) if model is None else tr(_NOTHING))
         elif model is not None and shown.about(model.digest):
             return
         if model is None or self.running:
@@ -245,9 +250,9 @@ class Evaluations(QObject):
     def choose_results(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
             self.view,
-            "Open the results of an evaluation",
+            tr("Open the results of an evaluation"),
             str(self.panel.root),
-            "Results (metrics.json *.json)",
+            tr("Results (metrics.json *.json)"),
         )
         if path:
             self.panel.banner.hide()
@@ -266,7 +271,7 @@ class Evaluations(QObject):
 
     def _visit(self, path: Path) -> None:
         if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.resolve()))):
-            self.panel.banner.tell(f"Nothing here opens {path}; open it yourself.")
+            self.panel.banner.tell(tr("Nothing here opens {path}; open it yourself.", path=path))
 
     @Slot()
     def _save_report(self) -> None:
@@ -275,7 +280,9 @@ class Evaluations(QObject):
             return
         folder = self._settings.get("evaluate/saved", "") or str(Path.home())
         name = Path(folder) / f"{results.folder.name}.html"
-        chosen, _ = QFileDialog.getSaveFileName(self.view, "Save the report", str(name), "Reports (*.html)")
+        chosen, _ = QFileDialog.getSaveFileName(
+            self.view, tr("Save the report"), str(name), tr("Reports (*.html)")
+        )
         if not chosen:
             return
         path = Path(chosen)
@@ -285,7 +292,7 @@ class Evaluations(QObject):
             with atomic_file(path) as file:
                 file.write(body)
         except (IntroVACError, OSError) as error:
-            self.panel.banner.tell(f"The report was not saved: {error}")
+            self.panel.banner.tell(tr("The report was not saved: {error}", error=error))
             return
         self._settings.set("evaluate/saved", str(path.parent))
-        self.statusChanged.emit(f"saved {path.name}")
+        self.statusChanged.emit(tr("saved {name}", name=path.name))

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from introvac_studio import theme
 from introvac_studio.data_summary import DataChoice
 from introvac_studio.evaluation_request import JudgeRequest
+from introvac_studio.language import tr
 from introvac_studio.widgets.texts import Line
 
 
@@ -32,28 +33,32 @@ class JudgeDialog(QDialog):
     def __init__(self, suggested: JudgeRequest, parent: QWidget) -> None:
         super().__init__(parent)
         self._suggested = suggested
-        self.setWindowTitle("Train a judge")
+        self.setWindowTitle(tr("Train a judge"))
         about = QLabel(
-            "A judge is a small network that learns attributes from real faces alone. It shares nothing with "
-            "the model, so it can say what an edit did without the model grading itself. On avatars of 64 px "
-            "this takes a minute or two; later evaluations use the same judge."
+            tr(
+                "A judge is a small network that learns attributes from real faces alone. It shares "
+                "nothing with "
+                "the model, so it can say what an edit did without the model grading itself. On avatars "
+                "of 64 px "
+                "this takes a minute or two; later evaluations use the same judge."
+            )
         )
         about.setWordWrap(True)
         self.attributes = QLineEdit(", ".join(suggested.attributes))
-        self.attributes.setToolTip("Those of the model, and others in which edits may leak")
+        self.attributes.setToolTip(tr("Those of the model, and others in which edits may leak"))
         self.faces, self.epochs = QSpinBox(), QSpinBox()
         self.faces.setRange(50, 1_000_000)
         self.faces.setSingleStep(500)
         self.faces.setGroupSeparatorShown(True)
         self.faces.setValue(suggested.max_images)
-        self.faces.setToolTip("Learn from at most so many faces of the train split")
+        self.faces.setToolTip(tr("Learn from at most so many faces of the train split"))
         self.epochs.setRange(1, 100)
         self.epochs.setValue(suggested.epochs)
-        self.epochs.setToolTip("How often it sees each of them")
+        self.epochs.setToolTip(tr("How often it sees each of them"))
         self._out = suggested.out
         self.place = Line()
         self.place.say(str(self._out))
-        choose = QPushButton("Save as…")
+        choose = QPushButton(tr("Save as…"))
         where = QHBoxLayout()
         where.addWidget(self.place, 1)
         where.addWidget(choose)
@@ -61,16 +66,16 @@ class JudgeDialog(QDialog):
         form.setSpacing(theme.GRID)
         data = Line()
         title = DataChoice(suggested.data).title
-        data.say(f"{title} · {suggested.image_size} px", suggested.data)
+        data.say(tr("{title} · {size} px", title=title, size=suggested.image_size), suggested.data)
         for text, field in (
-            ("Faces", data), ("Attributes", self.attributes), ("At most", self.faces),
-            ("Epochs", self.epochs),
+            (tr("Faces"), data), (tr("Attributes"), self.attributes), (tr("At most"), self.faces),
+            (tr("Epochs"), self.epochs),
         ):  # fmt: skip
             field.setAccessibleName(text)
             form.addRow(text, field)
-        form.addRow("File", where)
+        form.addRow(tr("File"), where)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self.train = self.buttons.addButton("Train", QDialogButtonBox.ButtonRole.AcceptRole)
+        self.train = self.buttons.addButton(tr("Train"), QDialogButtonBox.ButtonRole.AcceptRole)
         self.train.setObjectName("primary")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*[2 * theme.GRID] * 4)
@@ -102,7 +107,7 @@ class JudgeDialog(QDialog):
     @Slot()
     def _choose(self) -> None:
         chosen, _ = QFileDialog.getSaveFileName(
-            self, "Save the judge", str(self._out), "Judges (*.safetensors)"
+            self, tr("Save the judge"), str(self._out), tr("Judges (*.safetensors)")
         )
         if chosen:
             path = Path(chosen)

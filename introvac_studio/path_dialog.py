@@ -29,6 +29,7 @@ from PySide6.QtWidgets import (
 
 from introvac_studio import theme
 from introvac_studio.exporting import PathExport
+from introvac_studio.language import mark, tr
 from introvac_studio.messages import Failure, Opened, Strip
 from introvac_studio.panels.faces import PHOTO_FILTER
 from introvac_studio.settings import Settings
@@ -43,6 +44,7 @@ from trainer.errors import IntroVACError
 
 MAX_STEPS = 120  # pictures kept on screen
 _SIDE = 300
+_WAYS = (mark("linear"), mark("spherical"))  # paths.KINDS
 
 
 class PathDialog(QDialog):
@@ -66,7 +68,7 @@ class PathDialog(QDialog):
         self.images: Image | None = None
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._advance)
-        self.setWindowTitle("Path between two faces")
+        self.setWindowTitle(tr("Path between two faces"))
         self.resize(1120, 720)
         self._build()
         self._recall()
@@ -75,60 +77,65 @@ class PathDialog(QDialog):
         self._on_faces()
         self._refresh()
         self.photo.setFocus()
-        self.message.setText("Choose on the left where the path leads.")
+        self.message.setText(tr("Choose on the left where the path leads."))
 
     # -- building -----------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.gallery = Gallery("No faces are open.\nOpen a photo below.")
+        self.gallery = Gallery(tr("No faces are open.\nOpen a photo below."))
         self.gallery.set_thumbnail_size(64)
-        self.gallery.setAccessibleName("the face that the path leads to")
-        self.photo = QPushButton("Open photo…")
-        self.photo.setToolTip("Lead the path to a picture of your own")
-        self.view = ImageView("face on the path", "Choose on the left where the path leads", minimum=192)
+        self.gallery.setAccessibleName(tr("the face that the path leads to"))
+        self.photo = QPushButton(tr("Open photo…"))
+        self.photo.setToolTip(tr("Lead the path to a picture of your own"))
+        self.view = ImageView(
+            tr("face on the path"), tr("Choose on the left where the path leads"), minimum=192
+        )
         self.start, self.end = (
-            ImageView("where the path begins", minimum=64),
-            ImageView("where the path ends", "?", minimum=64),
+            ImageView(tr("where the path begins"), minimum=64),
+            ImageView(tr("where the path ends"), "?", minimum=64),
         )
         for view in (self.start, self.end):
             view.setFixedSize(128, 128)
-        self.start_text, self.end_text = muted(), muted("not chosen yet")
+        self.start_text, self.end_text = muted(), muted(tr("not chosen yet"))
         self.start_text.setText(self._short(self._face.name))
         self.start_text.setToolTip(self._face.name)
         self.strip = PathStrip()
         self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setAccessibleName("place on the path")
-        self.slider.setToolTip("Drag, or use the arrow keys, to go along the path")
+        self.slider.setAccessibleName(tr("place on the path"))
+        self.slider.setToolTip(tr("Drag, or use the arrow keys, to go along the path"))
         self.place = QLabel()
         self.place.setFont(tabular(self.place.font()))
         self.place.setFixedWidth(72)
         self.place.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.play = QPushButton("Play")
+        self.play = QPushButton(tr("Play"))
         self.play.setFixedWidth(84)
-        self.play.setToolTip("Go there and back for as long as you like (Space)")
-        self.kind = Segmented(paths.KINDS, "kind of path")
+        self.play.setToolTip(tr("Go there and back for as long as you like (Space)"))
+        self.kind = Segmented(_WAYS, tr("kind of path"))
         self.kind.setToolTip(
-            "linear: the straight line. spherical: turns at an even rate, so that codes in between stay as "
-            "far from the middle of the prior as the ends are."
+            tr(
+                "linear: the straight line. spherical: turns at an even rate, so that codes in between "
+                "stay as "
+                "far from the middle of the prior as the ends are."
+            )
         )
         self.steps, self.fps = QSpinBox(), QDoubleSpinBox()
         self.steps.setRange(2, MAX_STEPS)
         self.steps.setKeyboardTracking(False)
         self.fps.setRange(1, 50)
         self.fps.setDecimals(0)
-        self.fps.setSuffix(" per second")
-        self.back = QCheckBox("there and back")
-        self.back.setToolTip("The animation returns the way it came, so that it does not jump")
+        self.fps.setSuffix(tr(" per second"))
+        self.back = QCheckBox(tr("there and back"))
+        self.back.setToolTip(tr("The animation returns the way it came, so that it does not jump"))
         self.size_text, self.message = muted(), QLabel()
         self.message.setWordWrap(True)
         self.use, self.export, self.close_button = (
-            QPushButton("Use this frame"),
-            QPushButton("Export…"),
-            QPushButton("Close"),
+            QPushButton(tr("Use this frame")),
+            QPushButton(tr("Export…")),
+            QPushButton(tr("Close")),
         )
         self.export.setObjectName("primary")
-        self.use.setToolTip("The edited face becomes this one; one step of history")
-        self.export.setToolTip("An animation, or all pictures in a row, with its recipe inside")
+        self.use.setToolTip(tr("The edited face becomes this one; one step of history"))
+        self.export.setToolTip(tr("An animation, or all pictures in a row, with its recipe inside"))
         for button in (self.photo, self.play, self.use, self.export, self.close_button):
             button.setAutoDefault(False)
 
@@ -142,7 +149,7 @@ class PathDialog(QDialog):
     def _lay_out(self) -> None:
         choose = QVBoxLayout()
         choose.setSpacing(theme.GRID)
-        choose.addWidget(muted("To which face?"))
+        choose.addWidget(muted(tr("To which face?")))
         choose.addWidget(self.gallery, 1)
         choose.addWidget(self.photo)
         choose.setContentsMargins(0, 0, 0, 0)
@@ -169,7 +176,10 @@ class PathDialog(QDialog):
     def _side(self) -> QWidget:
         ends = QHBoxLayout()
         ends.setSpacing(theme.GRID)
-        for title, view, text in (("from", self.start, self.start_text), ("to", self.end, self.end_text)):
+        for title, view, text in (
+            (tr("from"), self.start, self.start_text),
+            (tr("to"), self.end, self.end_text),
+        ):
             column = QVBoxLayout()
             column.setSpacing(4)
             column.addWidget(muted(title))
@@ -182,7 +192,7 @@ class PathDialog(QDialog):
         form.setHorizontalSpacing(2 * theme.GRID)
         form.setVerticalSpacing(theme.GRID)
         for label, field in (
-            ("Way", self.kind), ("Pictures", self.steps), ("Speed", self.fps),
+            (tr("Way"), self.kind), (tr("Pictures"), self.steps), (tr("Speed"), self.fps),
         ):  # fmt: skip
             caption = muted(label)
             caption.setBuddy(field)
@@ -249,7 +259,7 @@ class PathDialog(QDialog):
 
     @Slot()
     def _choose_photo(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Open a photo", "", PHOTO_FILTER)
+        path, _ = QFileDialog.getOpenFileName(self, tr("Open a photo"), "", PHOTO_FILTER)
         if path:
             self._say("")
             self.endWanted.emit(self._model.stamp, Path(path), Path(path).name, {})
@@ -323,7 +333,11 @@ class PathDialog(QDialog):
         if self.images is not None and place < len(self.images):
             self.view.set_image(self.images[place])
             self.strip.set_current(place)
-        self.place.setText(f"{place + 1} of {self.slider.maximum() + 1}" if self._codes is not None else "")
+        self.place.setText(
+            tr("{place} of {count}", place=place + 1, count=self.slider.maximum() + 1)
+            if self._codes is not None
+            else ""
+        )
 
     @property
     def ready(self) -> bool:
@@ -337,7 +351,7 @@ class PathDialog(QDialog):
             button.setEnabled(self.ready)
         frames = self.steps.value()
         frames = 2 * frames - 2 if self.back.isChecked() and frames > 2 else frames
-        self.size_text.setText(f"animation of {frames / self.fps.value():.1f} s")
+        self.size_text.setText(tr("animation of {seconds} s", seconds=f"{frames / self.fps.value():.1f}"))
 
     # -- playing ------------------------------------------------------------------------------
 
@@ -351,7 +365,7 @@ class PathDialog(QDialog):
             self._timer.stop()
         elif self.images is not None:
             self._timer.start(self._interval())
-        self.play.setText("Pause" if self._timer.isActive() else "Play")
+        self.play.setText(tr("Pause") if self._timer.isActive() else tr("Play"))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Space on the slider plays."""
@@ -381,8 +395,8 @@ class PathDialog(QDialog):
             place = self.slider.value()
             offset = self._codes[place] - self._state.face.mu
             edit = replace(self._state.edit, amounts={}, offset=offset)
-            self._state.commit(f"frame {place + 1} of the path", edit)
-            self._say("The edited face is this frame now; Ctrl+Z in the window takes it back.")
+            self._state.commit(tr("frame {place} of the path", place=place + 1), edit)
+            self._say(tr("The edited face is this frame now; Ctrl+Z in the window takes it back."))
 
     @Slot()
     def _ask(self) -> None:

@@ -777,7 +777,7 @@ class Studio(QObject):
         if done >= total:
             self.window.show_progress(tr("ready"), 0, 0)
         else:
-            cancellable = what != "encoding faces"
+            cancellable = what != tr("encoding faces")
             self.window.show_progress(
                 tr("{what}: {done} of {total}", what=tr(what), done=f"{done:,}", total=f"{total:,}"),
                 done,

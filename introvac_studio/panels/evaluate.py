@@ -40,6 +40,7 @@ from introvac_studio.evaluation_request import (
     subject,
     suggestion,
 )
+from introvac_studio.language import mark, tr
 from introvac_studio.settings import Settings
 from introvac_studio.state import StudioState
 from introvac_studio.widgets.data_chooser import DataChooser
@@ -52,19 +53,25 @@ from trainer import events
 from trainer.errors import IntroVACError
 
 SECTIONS = {
-    "reading": ("Reading", "Classifier, calibration, reconstructions and the use of the code"),
-    "distances": ("Distances", "Fréchet and kernel distances of reconstructions and samples to real faces"),
-    "samples": ("Samples", "Whether samples with a wanted label have it"),
-    "edits": ("Edits", "Whether edits succeed, and what else they change"),
-    "equal-success": ("Leakage at equal success", "Edits compared where all of them succeed alike"),
-    "pictures": ("Pictures", "Grids of reconstructions, edits, failures and samples"),
+    "reading": (mark("Reading"), mark("Classifier, calibration, reconstructions and the use of the code")),
+    "distances": (
+        mark("Distances"),
+        mark("Fréchet and kernel distances of reconstructions and samples to real faces"),
+    ),
+    "samples": (mark("Samples"), mark("Whether samples with a wanted label have it")),
+    "edits": (mark("Edits"), mark("Whether edits succeed, and what else they change")),
+    "equal-success": (
+        mark("Leakage at equal success"),
+        mark("Edits compared where all of them succeed alike"),
+    ),
+    "pictures": (mark("Pictures"), mark("Grids of reconstructions, edits, failures and samples")),
 }
 INCEPTION = "inception"
 FEATURES = {
-    "": "All that can be opened",
-    INCEPTION: "Inception-v3 (FID)",
-    "lite0": "Lite0",
-    "pixels": "8 × 8 pixels, quick",
+    "": mark("All that can be opened"),
+    INCEPTION: mark("Inception-v3 (FID)"),
+    "lite0": mark("Lite0"),
+    "pixels": mark("8 × 8 pixels, quick"),
 }
 _FACES = 400
 
@@ -120,14 +127,14 @@ class EvaluatePanel(QWidget):
         grid.setVerticalSpacing(theme.GRID)
         grid.setColumnStretch(1, 1)
         self.banner = Banner()
-        self.model, self.against = ModelChooser(self._settings), ModelChooser(self._settings, "Nothing")
+        self.model, self.against = ModelChooser(self._settings), ModelChooser(self._settings, tr("Nothing"))
         self.judge = JudgeChooser(self._settings)
         self.data, self.weights = DataChooser(self._settings), WeightsChooser(self._settings)
         self.features = QComboBox()
         self.about, self.judge_about = muted(wrap=True), self.judge.about
-        self.train_judge = QPushButton("Train a judge…")
+        self.train_judge = QPushButton(tr("Train a judge…"))
         self.train_judge.setToolTip(
-            "Teach an independent network the attributes of real faces, in a minute or two"
+            tr("Teach an independent network the attributes of real faces, in a minute or two")
         )
         self.count = QSpinBox()
         self.count.setRange(20, 1_000_000)
@@ -136,42 +143,50 @@ class EvaluatePanel(QWidget):
         self.count.setKeyboardTracking(False)
         self.count.setValue(_FACES)
         self.count.setToolTip(
-            "At most so many faces of the split that is reported: more are slower and surer"
+            tr("At most so many faces of the split that is reported: more are slower and surer")
         )
         self.sections = self._build_sections()
         for key, text in FEATURES.items():
-            self.features.addItem(text, key)
+            self.features.addItem(tr(text), key)
         self.problem = QLabel()
         self.problem.setObjectName("warning")
         self.problem.setWordWrap(True)
         self.place = Line()
         self.folder = QPushButton("…")
         self.folder.setFixedWidth(36)
-        self.folder.setToolTip("Choose the folder that holds evaluations")
-        self.folder.setAccessibleName("Choose the folder that holds evaluations")
+        self.folder.setToolTip(tr("Choose the folder that holds evaluations"))
+        self.folder.setAccessibleName(tr("Choose the folder that holds evaluations"))
         where = QHBoxLayout()
         where.setSpacing(4)
         where.addWidget(self.place, 1)
         where.addWidget(self.folder)
         for box, tip in (
-            (self.model, "The model to measure"),
-            (self.against, "A second model, measured on the same faces and shown beside the first"),
-            (self.data, "Where real faces come from; only those that no model learned from are reported"),
-            (self.judge, "The network that says, independently of the model, which attributes a face has"),
-            (self.features, "What distances look at"),
-            (self.weights, "Inception’s weights: downloaded once, or from a file where there is no network"),
+            (self.model, tr("The model to measure")),
+            (self.against, tr("A second model, measured on the same faces and shown beside the first")),
+            (self.data, tr("Where real faces come from; only those that no model learned from are reported")),
+            (
+                self.judge,
+                tr("The network that says, independently of the model, which attributes a face has"),
+            ),
+            (self.features, tr("What distances look at")),
+            (
+                self.weights,
+                tr("Inception’s weights: downloaded once, or from a file where there is no network"),
+            ),
         ):
             box.setToolTip(tip)
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(8)
         fields: list[tuple[str, QWidget | QHBoxLayout]] = [
-            ("Model", self.model), ("", self.about), ("Against", self.against), ("Data", self.data),
-            ("Faces", self.count), ("Judge", self.judge), ("", self.judge_about), ("", self.train_judge),
-            ("Measure", self.sections), ("Features", self.features),
-            ("Weights", self.weights), ("Folder", where),
+            (tr("Model"), self.model), ("", self.about), (tr("Against"), self.against), (tr("Data"),
+                self.data),
+            (tr("Faces"), self.count), (tr("Judge"), self.judge), ("", self.judge_about), ("",
+                self.train_judge),
+            (tr("Measure"), self.sections), (tr("Features"), self.features),
+            (tr("Weights"), self.weights), (tr("Folder"), where),
         ]  # fmt: skip
         grid.addWidget(self.banner, 0, 0, 1, 2)
-        grid.addWidget(heading("What to measure"), 1, 0, 1, 2)
+        grid.addWidget(heading(tr("What to measure")), 1, 0, 1, 2)
         for line, (text, field) in enumerate(fields, 2):
             if text:
                 grid.addWidget(muted(text), line, 0)
@@ -197,14 +212,14 @@ class EvaluatePanel(QWidget):
 
     def _build_sections(self) -> QPushButton:
         button = QPushButton()
-        button.setToolTip("What to measure; less is quicker")
+        button.setToolTip(tr("What to measure; less is quicker"))
         menu = QMenu(button)
         self.section_actions = {}
         for key, (title, tip) in SECTIONS.items():
-            action = menu.addAction(title)
+            action = menu.addAction(tr(title))
             action.setCheckable(True)
             action.setChecked(True)
-            action.setToolTip(tip)
+            action.setToolTip(tr(tip))
             action.toggled.connect(self._tell)
             self.section_actions[key] = action
         menu.setToolTipsVisible(True)
@@ -294,7 +309,7 @@ class EvaluatePanel(QWidget):
 
     @Slot()
     def _on_folder(self) -> None:
-        text = QFileDialog.getExistingDirectory(self, "The folder that holds evaluations", str(self.root))
+        text = QFileDialog.getExistingDirectory(self, tr("The folder that holds evaluations"), str(self.root))
         if text:
             self._settings.set("evaluate/root", text)
             self._tell()
@@ -351,20 +366,28 @@ class EvaluatePanel(QWidget):
         if self._trouble:
             return self._trouble
         if self._chosen is None:
-            return "Open a model to measure it."
+            return tr("Open a model to measure it.")
         if not self.data.spec:
-            return "Choose data with faces like those that the model learned from."
+            return tr("Choose data with faces like those that the model learned from.")
         if not any(action.isChecked() for action in self.section_actions.values()):
-            return "Choose something to measure."
+            return tr("Choose something to measure.")
         return ""
 
     @Slot()
     def _tell(self) -> None:
         model, problem = self._chosen, self._problem()
         taken = sum(action.isChecked() for action in self.section_actions.values())
-        self.sections.setText("Everything" if taken == len(SECTIONS) else f"{taken} of {len(SECTIONS)} parts")
+        self.sections.setText(
+            tr("Everything")
+            if taken == len(SECTIONS)
+            else tr("{taken} of {count} parts", taken=taken, count=len(SECTIONS))
+        )
         self.about.setText(
-            "" if model is None else f"{model.config.image_size} px, {', '.join(model.config.attributes)}"
+            ""
+            if model is None
+            else tr(
+                "{size} px, {names}", size=model.config.image_size, names=", ".join(model.config.attributes)
+            )
         )
         self.about.setVisible(model is not None)
         request = self.request()

@@ -22,7 +22,7 @@ from PySide6.QtCore import QPoint, Qt, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from introvac_studio import theme
-from introvac_studio.language import tr
+from introvac_studio.language import mark, tr
 from introvac_studio.messages import (
     ExportJob,
     PathWanted,
@@ -43,8 +43,9 @@ from trainer import sampling
 from trainer.diagnostics import Snapshot
 from trainer.latent import Floats, Hyperplanes, sigmoid
 
+_BETWEEN = "  ·  "  # facts in a line
 _SETTLED = 5.0  # diffusion time after which a start has left less than 1 %
-_HOW_TO = "Choose what the faces should have on the left, then press Generate."
+_HOW_TO = mark("Choose what the faces should have on the left, then press Generate.")
 
 
 class GeneratePanel(QWidget):
@@ -85,13 +86,13 @@ class GeneratePanel(QWidget):
 
     def _build(self) -> None:
         self.form = SamplerForm()
-        self.generate_button = QPushButton("Generate")
+        self.generate_button = QPushButton(tr("Generate"))
         self.generate_button.setObjectName("primary")
-        self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setToolTip("Stop, and keep the faces that are there")
-        self.export_button = QPushButton("Export…")
-        self.export_button.setToolTip("Save the gallery as a picture, with its recipe")
-        self.path_button = QPushButton("Chain’s path")
+        self.cancel_button = QPushButton(tr("Cancel"))
+        self.cancel_button.setToolTip(tr("Stop, and keep the faces that are there"))
+        self.export_button = QPushButton(tr("Export…"))
+        self.export_button.setToolTip(tr("Save the gallery as a picture, with its recipe"))
+        self.path_button = QPushButton(tr("Chain’s path"))
         self.diagnostics = DiagnosticsView()
         self.banner, self.status, self.summary, self.note = QLabel(), QLabel(), QLabel(), QLabel()
         self.banner.setObjectName("warning")
@@ -102,10 +103,10 @@ class GeneratePanel(QWidget):
             label.setWordWrap(True)
         self.banner.hide()
         self.progress = QProgressBar()
-        self.progress.setAccessibleName("faces accepted")
+        self.progress.setAccessibleName(tr("faces accepted"))
         self.progress.setTextVisible(False)
         self.progress.setStyleSheet("QProgressBar { min-height: 4px; max-height: 4px; border-radius: 2px; }")
-        self.gallery = Gallery(_HOW_TO)
+        self.gallery = Gallery(tr(_HOW_TO))
         self.gallery.set_thumbnail_size(112)
         self.gallery.set_mark_text(tr("being edited"))
         self._lay_out()
@@ -165,7 +166,7 @@ class GeneratePanel(QWidget):
         self.status.clear()
         self.diagnostics.clear(model is not None)
         self.form.set_planes(model.planes if model else None)
-        self.gallery.set_empty_text(_HOW_TO if model else "Open a model to generate faces with it.")
+        self.gallery.set_empty_text(tr(_HOW_TO) if model else tr("Open a model to generate faces with it."))
         self._tell()
 
     @Slot()
@@ -199,8 +200,8 @@ class GeneratePanel(QWidget):
         self.banner.hide()
         self.progress.setRange(0, request.count)
         self.progress.reset()
-        self.status.setText("starting…")
-        self.gallery.set_empty_text("Drawing codes; the first faces appear in a moment.")
+        self.status.setText(tr("starting…"))
+        self.gallery.set_empty_text(tr("Drawing codes; the first faces appear in a moment."))
         self.diagnostics.begin()
         self._tell()
         self.requested.emit(request)
@@ -217,8 +218,9 @@ class GeneratePanel(QWidget):
         """How the newest request is served."""
         if plan.request is self._request:
             self._plans[plan.request] = plan
-            old = "  ·  below: the run before" if self._z else ""
-            self.status.setText(("running the chains…" if plan.chain else "drawing…") + old)
+            told = [tr("running the chains…") if plan.chain else tr("drawing…")]
+            told += [tr("below: the run before")] if self._z else []
+            self.status.setText(_BETWEEN.join(told))
             self._tell()
 
     @Slot(object)
@@ -242,11 +244,11 @@ class GeneratePanel(QWidget):
         if request is not self._request or not self._running:
             return
         self.progress.setValue(min(accepted, request.count))
-        left = ""
+        told = [_rate(accepted, request.count, drawn)]
         if 0 < accepted < request.count:
             spent = time.monotonic() - self._started
-            left = f"  ·  {_duration(spent / accepted * (request.count - accepted))} left"
-        self.status.setText(_rate(accepted, request.count, drawn) + left)
+            told.append(tr("{time} left", time=_duration(spent / accepted * (request.count - accepted))))
+        self.status.setText(_BETWEEN.join(told))
 
     @Slot(object)
     def end(self, end: SamplingEnd) -> None:
@@ -256,14 +258,18 @@ class GeneratePanel(QWidget):
         self._running = False
         if end.error:
             kept = self._shown not in (None, end.request)
-            self.say(end.error + (" The faces below are those of the run before." if kept else ""))
+            more = tr("The faces below are those of the run before.")
+            self.say(f"{end.error} {more}" if kept else end.error)
             self.status.clear()
         if end.drawn or not end.error:
             self.progress.setValue(end.accepted)
-            how = "cancelled  ·  " if end.cancelled else ""
-            self.status.setText(how + _rate(end.accepted, end.request.count, end.drawn))
+            told = [tr("cancelled")] if end.cancelled else []
+            told.append(_rate(end.accepted, end.request.count, end.drawn))
+            self.status.setText(_BETWEEN.join(told))
         self.gallery.set_empty_text(
-            "No face was accepted. Lower the threshold, or want less." if end.error and end.drawn else _HOW_TO
+            tr("No face was accepted. Lower the threshold, or want less.")
+            if end.error and end.drawn
+            else tr(_HOW_TO)
         )
         self._tell()
 
@@ -313,10 +319,10 @@ class GeneratePanel(QWidget):
         reason = self._no_path()
         self.path_button.setEnabled(not reason)
         self.path_button.setToolTip(
-            reason or "Where the chain of the selected face has been, in the latent view"
+            reason or tr("Where the chain of the selected face has been, in the latent view")
         )
         plan = self._plans.get(self._request) if self._request is not None else None
-        self.summary.setText("  ·  ".join(self._facts(plan)))
+        self.summary.setText(_BETWEEN.join(self._facts(plan)))
         self.note.setText(problem or (plan.note if plan else "") or self._convergence())
         self.note.setVisible(bool(self.note.text()))
 
@@ -327,29 +333,45 @@ class GeneratePanel(QWidget):
         facts = []
         if self._z:
             mean = float(np.linalg.norm(np.array(self._z), axis=1).mean())
-            facts.append(f"mean |z| {mean:.2f} against √d {math.sqrt(model.dim):.2f}")
+            facts.append(
+                tr(
+                    "mean |z| {mean} against √d {root}",
+                    mean=f"{mean:.2f}",
+                    root=f"{math.sqrt(model.dim):.2f}",
+                )
+            )
         if form.has_chain and not form.tuned and not form.problem:
             facts.append(
-                f"diffusion time {form.step_size.value():.4g} × {form.steps.value():,} = {form.time:.3g}"
+                tr(
+                    "diffusion time {size} × {steps} = {time}",
+                    size=f"{form.step_size.value():.4g}",
+                    steps=f"{form.steps.value():,}",
+                    time=f"{form.time:.3g}",
+                )
             )
         if plan is not None and plan.acceptance is not None:
             facts.append(
-                f"MALA: {plan.steps:,} steps of {plan.step_size:.3g}, {100 * plan.acceptance:.0f} % accepted"
+                tr(
+                    "MALA: {steps} steps of {size}, {share} % accepted",
+                    steps=f"{plan.steps:,}",
+                    size=f"{plan.step_size:.3g}",
+                    share=f"{100 * plan.acceptance:.0f}",
+                )
             )
-        facts.append(f"decodes on {plan.decodes_on if plan else model.device}")
+        facts.append(tr("decodes on {device}", device=plan.decodes_on if plan else model.device))
         if plan is not None and plan.runs_on:
-            facts.append(f"chains in {model.dim} dimensions on {plan.runs_on}")
+            facts.append(tr("chains in {count} dimensions on {device}", count=model.dim, device=plan.runs_on))
         return facts
 
     def _no_path(self) -> str:
         """Why there is no path to show; empty where there is one."""
         plan = self._plans.get(self._shown) if self._shown is not None else None
         if plan is None or not self._z:
-            return "Generate faces first, then select one with a right click or the arrow keys"
+            return tr("Generate faces first, then select one with a right click or the arrow keys")
         if not plan.chain:
-            return "Exact draws are independent: no chain led to them"
+            return tr("Exact draws are independent: no chain led to them")
         if self.gallery.current < 0:
-            return "Select a face with a right click or the arrow keys"
+            return tr("Select a face with a right click or the arrow keys")
         return ""
 
     def _convergence(self) -> str:
@@ -358,17 +380,27 @@ class GeneratePanel(QWidget):
             return ""
         if form.time >= _SETTLED:
             return ""
-        text = f"May not have converged: a diffusion time of {form.time:.3g} remembers its start in the prior"
+        time = f"{form.time:.3g}"
         if form.recipe.currentData() == "paper":
-            text += " (at |w| = 1 the paper's schedule moves the mean along w to about 0.28; exact is 0.41)"
-        return text + ". The recipe “converged” runs for 10."
+            return tr(
+                "May not have converged: a diffusion time of {time} remembers its start in the prior (at "
+                "|w| = 1 "
+                "the paper's schedule moves the mean along w to about 0.28; exact is 0.41). The recipe "
+                "“converged” runs for 10.",
+                time=time,
+            )
+        return tr(
+            "May not have converged: a diffusion time of {time} remembers its start in the prior. The recipe "
+            "“converged” runs for 10.",
+            time=time,
+        )
 
     # What happens to faces
 
     def face(self, index: int) -> Face:
         """A face of the gallery as something to edit."""
         assert self._shown is not None
-        name = f"generated {index + 1}, seed {self._shown.seed}"
+        name = tr("generated {n}, seed {seed}", n=index + 1, seed=self._shown.seed)
         recipe = {"face": "generated", **self._recipe(), "index": index, "draw": self._draws[index]}
         return Face(name, np.asarray(self._z[index], dtype=np.float64), None, recipe)
 
@@ -409,8 +441,8 @@ class GeneratePanel(QWidget):
             return
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction("Edit this face", lambda: self._choose(index))
-        path = menu.addAction("Show its chain’s path", self._ask_for_path)
+        menu.addAction(tr("Edit this face"), lambda: self._choose(index))
+        path = menu.addAction(tr("Show its chain’s path"), self._ask_for_path)
         path.setEnabled(not self._no_path())
         menu.popup(self.gallery.viewport().mapToGlobal(place))
 
@@ -440,10 +472,18 @@ def _least(request: SamplingRequest, logits: np.ndarray, planes: Hyperplanes) ->
 
 
 def _rate(accepted: int, wanted: int, drawn: int) -> str:
-    share = f" ({100 * accepted / drawn:.3g} % accepted)" if drawn else ""
-    return f"{accepted:,} of {wanted:,} faces from {drawn:,} draws{share}"
+    values = {"accepted": f"{accepted:,}", "wanted": f"{wanted:,}", "drawn": f"{drawn:,}"}
+    if not drawn:
+        return tr("{accepted} of {wanted} faces from {drawn} draws", **values)
+    return tr(
+        "{accepted} of {wanted} faces from {drawn} draws ({share} % accepted)",
+        share=f"{100 * accepted / drawn:.3g}",
+        **values,
+    )
 
 
 def _duration(seconds: float) -> str:
     whole = max(1, round(seconds))
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 60:
+        return tr("{seconds} s", seconds=whole)
+    return tr("{minutes} min {seconds} s", minutes=whole // 60, seconds=f"{whole % 60:02d}")

@@ -29,41 +29,43 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
+from introvac_studio.catalogue import name_of
+from introvac_studio.language import mark, tr
 from trainer import config, setup
 from trainer.errors import ConfigError
 
 TITLES = {
-    "model": "Model",
-    "loss": "Loss",
-    "game": "Adversarial game",
-    "optim": "Optimisation",
-    "data": "Data",
-    "loop": "Run",
+    "model": mark("Model"),
+    "loss": mark("Loss"),
+    "game": mark("Adversarial game"),
+    "optim": mark("Optimisation"),
+    "data": mark("Data"),
+    "loop": mark("Run"),
 }
 NAMES = {
-    "beta_ae": "Weight of reconstruction",
-    "beta_cl": "Weight of classification",
-    "beta_reg": "Weight of KL",
-    "beta_g": "Weight of the decoder's game",
-    "beta_ec": "Weight of the encoder's game",
-    "bce_reduction": "BCE reduction",
-    "latent_dim": "Latent dimensions",
-    "enabled": "Play the game",
-    "warmup_epochs": "Warm-up epochs",
-    "lr_milestones": "Decay at epochs",
-    "lr_factor": "Decay factor",
-    "norm": "Normalisation",
-    "threads": "CPU threads",
-    "log_every": "Log every … steps",
-    "max_steps": "Most steps",
-    "samples_every": "Samples every … epochs",
-    "keep_every": "Keep every … epochs",
-    "best_by": "Best model by",
-    "valid_images": "Validation images",
-    "edit_delta": "Edit distance δ",
-    "flip": "Mirror at random",
+    "beta_ae": mark("Weight of reconstruction"),
+    "beta_cl": mark("Weight of classification"),
+    "beta_reg": mark("Weight of KL"),
+    "beta_g": mark("Weight of the decoder's game"),
+    "beta_ec": mark("Weight of the encoder's game"),
+    "bce_reduction": mark("BCE reduction"),
+    "latent_dim": mark("Latent dimensions"),
+    "enabled": mark("Play the game"),
+    "warmup_epochs": mark("Warm-up epochs"),
+    "lr_milestones": mark("Decay at epochs"),
+    "lr_factor": mark("Decay factor"),
+    "norm": mark("Normalisation"),
+    "threads": mark("CPU threads"),
+    "log_every": mark("Log every … steps"),
+    "max_steps": mark("Most steps"),
+    "samples_every": mark("Samples every … epochs"),
+    "keep_every": mark("Keep every … epochs"),
+    "best_by": mark("Best model by"),
+    "valid_images": mark("Validation images"),
+    "edit_delta": mark("Edit distance δ"),
+    "flip": mark("Mirror at random"),
 }
-_SPECIAL = {"threads": "all cores", "max_steps": "whole schedule", "keep_every": "none"}
+_SPECIAL = {"threads": mark("all cores"), "max_steps": mark("whole schedule"), "keep_every": mark("none")}
 _MOST = 2**31 - 1
 
 Editor = QComboBox | QCheckBox | QSpinBox | QDoubleSpinBox | QLineEdit
@@ -115,11 +117,11 @@ def _editor(setting: Field[Any]) -> Editor:
         combo.addItems([as_text(c) for c in choices])
         return combo
     if isinstance(default, bool):
-        return QCheckBox("on")
+        return QCheckBox(tr("on"))
     if isinstance(default, int):
         whole = QSpinBox()
         whole.setRange(int(low if low is not None else -_MOST), int(high if high is not None else _MOST))
-        whole.setSpecialValueText(_SPECIAL.get(setting.name, ""))
+        whole.setSpecialValueText(tr(_SPECIAL.get(setting.name, "")))
         whole.setGroupSeparatorShown(True)
         return whole
     if isinstance(default, float):
@@ -169,10 +171,10 @@ class _Row(QObject):
     def __init__(self, setting: Field[Any], parent: QObject) -> None:
         super().__init__(parent)
         self.name, self.advanced = setting.name, bool(setting.metadata.get("advanced"))
-        plain = setting.name.replace("_", " ").capitalize()
-        self.label = QLabel(NAMES.get(setting.name, plain))
+        self.label = QLabel(tr(NAMES.get(setting.name) or name_of(setting.name)))
         self.editor = _editor(setting)
         help_text = str(setting.metadata.get("help", ""))
+        help_text = tr(help_text)
         tip = f"{help_text[:1].upper()}{help_text[1:]}\n--set {setting.name}=…"
         for widget in (self.label, self.editor):
             widget.setToolTip(tip)
@@ -213,8 +215,8 @@ class _Row(QObject):
         font.setBold(changed)
         self.label.setFont(font)
         self.revert.setVisible(changed and not self.editor.isHidden())
-        self.revert.setToolTip(f"Back to the preset: {preset_text or 'empty'}")
-        self.revert.setAccessibleName(f"Reset {self.label.text()}")
+        self.revert.setToolTip(tr("Back to the preset: {value}", value=preset_text or tr("empty")))
+        self.revert.setAccessibleName(tr("Reset {name}", name=self.label.text()))
         self.error.setText(error)
         self.error.setStyleSheet(f"color: {theme.current().bad}")
         self.error.setVisible(bool(error) and not self.editor.isHidden())
@@ -245,7 +247,7 @@ class ConfigForm(QWidget):
         self._unfolded: set[str] = set()
         self._rows: dict[str, _Row] = {}
         self._headings: list[tuple[QLabel, list[str]]] = []
-        self.everything = QCheckBox("Show advanced settings too")
+        self.everything = QCheckBox(tr("Show advanced settings too"))
         self.everything.toggled.connect(self._fold)
         body = QWidget()
         self._layout = QGridLayout(body)
@@ -275,7 +277,7 @@ class ConfigForm(QWidget):
             if setting.name in exclude:
                 continue
             if section != last:
-                heading = QLabel(TITLES.get(section, section))
+                heading = QLabel(tr(TITLES.get(section, section)))
                 heading.setObjectName("heading")
                 heading.setContentsMargins(0, theme.GRID, 0, 0)
                 self._layout.addWidget(heading, line, 0, 1, 3)

@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QScrollArea, QToolTip, QWidget
 
 from introvac_studio import theme
+from introvac_studio.language import tr
 from introvac_studio.widgets.popover import Popover
 from introvac_studio.widgets.texts import muted, tabular
 
@@ -34,7 +35,7 @@ class CosineTable(QWidget):
         super().__init__()
         self._names: tuple[str, ...] = ()
         self._values: NDArray[np.float64] = np.zeros((0, 0))
-        self.setAccessibleName("cosines between directions")
+        self.setAccessibleName(tr("cosines between directions"))
 
     def set_values(self, names: Sequence[str], values: NDArray[np.float64]) -> None:
         """Show cosines (K, K)."""
@@ -44,7 +45,7 @@ class CosineTable(QWidget):
         self._margin = max((metrics.horizontalAdvance(n) for n in names), default=0) + theme.GRID
         self.setFixedSize(self.sizeHint())
         told = (
-            f"{a} and {b} {values[i, j]:+.2f}"
+            tr("{a} and {b} {value}", a=a, b=b, value=f"{values[i, j]:+.2f}")
             for i, a in enumerate(names)
             for j, b in enumerate(names)
             if i < j
@@ -105,7 +106,12 @@ class CosineTable(QWidget):
         count = len(self._names)
         if not (0 <= row < count and 0 <= column < count):
             return ""
-        return f"{self._names[row]} and {self._names[column]}: cosine {self._values[row, column]:+.3f}"
+        return tr(
+            "{one} and {other}: cosine {value}",
+            one=self._names[row],
+            other=self._names[column],
+            value=f"{self._values[row, column]:+.3f}",
+        )
 
 
 def _short(value: float) -> str:
@@ -117,12 +123,14 @@ class CosinePopover(Popover):
     """The table with a sentence on what it says."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, "How independent?")
+        super().__init__(parent, tr("How independent?"))
         self.table = CosineTable()
         self.most = muted(wrap=True)
         meaning = muted(
-            "Cosine of the angle between two directions:\n0 independent, ±1 one and the same;\n"
-            "blue below 0, orange above."
+            tr(
+                "Cosine of the angle between two directions:\n0 independent, ±1 one and the same;\n"
+                "blue below 0, orange above."
+            )
         )
         scroll = QScrollArea()
         scroll.setWidget(self.table)
@@ -141,5 +149,12 @@ class CosinePopover(Popover):
         apart = np.abs(values - np.eye(len(names)))
         if len(names) > 1:
             i, j = divmod(int(apart.argmax()), len(names))
-            self.most.setText(f"Least independent: {names[i]} and {names[j]}, {_short(float(values[i, j]))}.")
+            self.most.setText(
+                tr(
+                    "Least independent: {one} and {other}, {value}.",
+                    one=names[i],
+                    other=names[j],
+                    value=_short(float(values[i, j])),
+                )
+            )
         self.open_at(button)

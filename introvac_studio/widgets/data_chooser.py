@@ -7,9 +7,14 @@ from PySide6.QtWidgets import QComboBox, QFileDialog
 
 from introvac_studio.data_summary import DataChoice
 from introvac_studio.evaluation_request import AVATARS
+from introvac_studio.language import mark, tr
 from introvac_studio.settings import Settings
 
-_SOURCES = (("CelebA folder…", "celeba:"), ("Labelled folder…", "folder:"), ("Prepared cache…", ""))
+_SOURCES = (
+    (mark("CelebA folder…"), "celeba:"),
+    (mark("Labelled folder…"), "folder:"),
+    (mark("Prepared cache…"), ""),
+)
 _PREPARED, _OWN, _KEPT = "data/recent", "evaluate/data", 8
 
 
@@ -38,7 +43,7 @@ class DataChooser(QComboBox):
         self._spec = spec
         self.clear()
         if not spec:
-            self.addItem("Choose data…", "")
+            self.addItem(tr("Choose data…"), "")
         known = [*self._settings.texts(_OWN), *self._settings.texts(_PREPARED), AVATARS]
         for one in dict.fromkeys([spec, *known]):
             if one:
@@ -46,14 +51,14 @@ class DataChooser(QComboBox):
                 self.setItemData(self.count() - 1, one, Qt.ItemDataRole.ToolTipRole)
         self.insertSeparator(self.count())
         for text, prefix in _SOURCES:
-            self.addItem(text, ("ask", prefix))
+            self.addItem(tr(text), ("ask", prefix))
         self.setCurrentIndex(0)
 
     @Slot(int)
     def _on_activated(self, index: int) -> None:
         wanted = self.itemData(index)
         if isinstance(wanted, tuple):
-            folder = QFileDialog.getExistingDirectory(self, "The folder with faces")
+            folder = QFileDialog.getExistingDirectory(self, tr("The folder with faces"))
             if not folder:
                 self.setCurrentIndex(0)
                 return

@@ -26,24 +26,29 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
+from introvac_studio.language import mark, tr
 from introvac_studio.widgets.loss_plot import ink, mixed
 from introvac_studio.widgets.texts import muted, tabular
 from trainer.diagnostics import CHAINS, LIMIT, Direction, Snapshot
 from trainer.latent import Floats
 
 _ROOMY = 340  # width from which name and figures stand in one line
-_WAITING = (
-    f"How well the sampler draws is shown here while it runs: {CHAINS:,} chains with the same settings, "
+_WAITING = mark(
+    "How well the sampler draws is shown here while it runs: {chains} chains with the same settings, "
     "whose positions along each wanted attribute should cover the exact curve; their energy and radius; "
     "and whether they have converged."
 )
-_NOTHING_OPEN = "Open a model first."
-_FIGURES = (
+_NOTHING_OPEN = mark("Open a model first.")
+_FIGURES = mark(
     "KS: the largest difference between the chains’ distribution function and the exact one; "
-    f"more than {LIMIT} is called not converged.\n"
+    "more than {limit} is called not converged.\n"
     "ESS: how many independent draws the states of 64 chains are worth.\n"
     "R-hat: 1 where chains agree with each other; it cannot see a drift that all of them share."
 )
+
+
+def _waiting() -> str:
+    return tr(_WAITING, chains=f"{CHAINS:,}")
 
 
 def hint(snapshot: Snapshot, sampler: str, recipe: str) -> str:
@@ -56,12 +61,12 @@ def hint(snapshot: Snapshot, sampler: str, recipe: str) -> str:
     if snapshot.converged is not False:
         return ""
     if sampler == "langevin" and recipe != "converged":
-        return "Choose the recipe “converged”, or the sampler “exact”."
+        return tr("Choose the recipe “converged”, or the sampler “exact”.")
     if sampler == "langevin":
-        return "Choose the sampler “exact” or “mala”, or take more and smaller steps."
+        return tr("Choose the sampler “exact” or “mala”, or take more and smaller steps.")
     if sampler == "mala":
-        return "Take more steps, or let the step size be tuned; or choose the sampler “exact”."
-    return "MALA stands in for exact draws here; want less, or keep in mind that these are not exact."
+        return tr("Take more steps, or let the step size be tuned; or choose the sampler “exact”.")
+    return tr("MALA stands in for exact draws here; want less, or keep in mind that these are not exact.")
 
 
 def _colour(label: QLabel, name: str, more: str = "") -> None:
@@ -124,15 +129,17 @@ class DirectionView(QWidget):
         self._name, self._colour, self._top, self._wanted = name, colour, 0.0, True
         self.title, self.ks, self.figures = QLabel(), QLabel(), muted()
         self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.plot = SmallPlot(f"chains along {name}", 84)
+        self.plot = SmallPlot(tr("chains along {name}", name=name), 84)
         self._bars = pg.PlotDataItem(stepMode="center", fillLevel=0)
         self._curve = pg.PlotDataItem()
         self.plot.addItem(self._bars)
         self.plot.addItem(self._curve)
         for label in (self.ks, self.figures):
             label.setFont(tabular(label.font()))
-            label.setToolTip(_FIGURES)
-        self.title.setToolTip(f"{name}: z · w/|w| over the chains (filled), and what p(z|y) gives (line)")
+            label.setToolTip(tr(_FIGURES, limit=LIMIT))
+        self.title.setToolTip(
+            tr("{name}: z · w/|w| over the chains (filled), and what p(z|y) gives (line)", name=name)
+        )
         self._head = head = QGridLayout()
         head.setContentsMargins(0, 0, 0, 0)
         head.setHorizontalSpacing(theme.GRID)
@@ -166,10 +173,10 @@ class DirectionView(QWidget):
             top = max(top, float(direction.marginal.density.max()))
         self._top = max(self._top, 1.1 * top, 1e-6)
         self.plot.set_range((float(direction.edges[0]), float(direction.edges[-1])), (0.0, self._top))
-        self.ks.setText("" if math.isnan(direction.ks) else f"KS {direction.ks:.3f}")
+        self.ks.setText("" if math.isnan(direction.ks) else tr("KS {value}", value=f"{direction.ks:.3f}"))
         ess = f"{min(direction.ess, direction.kept):,.0f}" if math.isfinite(direction.ess) else "–"
         r_hat = f"{direction.r_hat:.2f}" if math.isfinite(direction.r_hat) else "–"
-        self.figures.setText(f"ESS {ess}  R-hat {r_hat}")
+        self.figures.setText(tr("ESS {ess}  R-hat {r_hat}", ess=ess, r_hat=r_hat))
         _colour(self.ks, "warn" if direction.ks > LIMIT else "good")
         self.plot.setAccessibleDescription(f"{self.ks.text()} {self.figures.text()}")
 
@@ -191,7 +198,7 @@ class DirectionView(QWidget):
             self._head.addWidget(self.figures, *((1, 0, 1, 2, right) if narrow else (0, 2)))
 
     def _name_it(self) -> None:
-        wanted = "yes" if self._wanted else "no"
+        wanted = tr("yes") if self._wanted else tr("no")
         self.title.setText(f'<span style="color:{self._colour}">●</span>&nbsp; {self._name}: {wanted}')
 
 
@@ -269,7 +276,7 @@ class DiagnosticsView(QWidget):
         self.directions: dict[str, DirectionView] = {}
         self._said = _Said("", "muted", "")
         self._radii: list[tuple[float, float]] = []
-        self._empty = QLabel(_WAITING)
+        self._empty = QLabel(_waiting())
         self._empty.setObjectName("empty")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
@@ -280,13 +287,13 @@ class DiagnosticsView(QWidget):
         self.verdict.setFont(tabular(self.verdict.font()))
         self.legend = muted(wrap=True)
         self.energy = _Trace(
-            "energy",
-            "By step, or by draw: mean of U(z) = −log p(y|z) + |z|²/2; dashed: its value under p(z|y)",
+            tr("energy"),
+            tr("By step, or by draw: mean of U(z) = −log p(y|z) + |z|²/2; dashed: its value under p(z|y)"),
             theme.ATTRIBUTE_COLOURS[5],
         )
         self.radius = _Trace(
-            "radius",
-            "By step, or by draw: mean of |z| ± its spread; dashed: √d, near which the prior’s codes lie",
+            tr("radius"),
+            tr("By step, or by draw: mean of |z| ± its spread; dashed: √d, near which the prior’s codes lie"),
             theme.ATTRIBUTE_COLOURS[2],
         )
         self._lay_out()
@@ -327,7 +334,7 @@ class DiagnosticsView(QWidget):
 
     def clear(self, model_open: bool = True) -> None:
         """Say what will be seen here."""
-        self._show_empty(_WAITING if model_open else f"{_WAITING}\n\n{_NOTHING_OPEN}")
+        self._show_empty(_waiting() if model_open else f"{_waiting()}\n\n{tr(_NOTHING_OPEN)}")
         self._drop()
 
     @property
@@ -339,7 +346,7 @@ class DiagnosticsView(QWidget):
         """A watch has been asked for; what the last one gave stays until the new one says something."""
         self._radii = []
         self.hint.hide()
-        self._say(_Said("…", "muted", "starting the chains"))
+        self._say(_Said("…", "muted", tr("starting the chains")))
 
     def show_snapshot(self, snapshot: Snapshot, colours: Mapping[str, str], advice: str = "") -> None:
         """How the chains stand.
@@ -362,23 +369,34 @@ class DiagnosticsView(QWidget):
             self.directions[direction.name].show_direction(direction)
         self._radii.append((snapshot.step, snapshot.radius))
         self._traces(snapshot)
-        what = "draws" if snapshot.sampler == "exact" else "chains"
         known = any(direction.marginal is not None for direction in snapshot.directions)
-        line = "   ·   line: exact p(z|y)" if known else ""
-        self.legend.setText(f"filled: {snapshot.chains:,} {what} of {snapshot.sampler}{line}")
+        values = {"count": f"{snapshot.chains:,}", "sampler": tr(snapshot.sampler)}
+        told = [
+            tr("filled: {count} draws of {sampler}", **values)
+            if snapshot.sampler == "exact"
+            else tr("filled: {count} chains of {sampler}", **values)
+        ]
+        told += [tr("line: exact p(z|y)")] if known else []
+        self.legend.setText("   ·   ".join(told))
         self._judge(snapshot, advice)
         self._stack.setCurrentWidget(self._content)
 
     def end(self, cancelled: bool, error: str) -> None:
         """The watch is over; a verdict that is there stays."""
         if error:
-            self._say(_Said("✗", "bad", "no diagnostics"))
-            self._show_empty(f"No diagnostics: {error}")
+            self._say(_Said("✗", "bad", tr("no diagnostics")))
+            self._show_empty(tr("No diagnostics: {error}", error=error))
         elif cancelled:
             seen = bool(self._radii)
-            self._say(_Said("–", "muted", f"cancelled; {self._said.text}" if seen else "cancelled"))
+            self._say(
+                _Said(
+                    "–",
+                    "muted",
+                    tr("cancelled; {verdict}", verdict=self._said.text) if seen else tr("cancelled"),
+                )
+            )
             if not seen:  # what is on show is of the run before
-                self._show_empty(_WAITING)
+                self._show_empty(_waiting())
 
     def _show_empty(self, text: str) -> None:
         self._empty.setText(text)
@@ -394,7 +412,7 @@ class DiagnosticsView(QWidget):
     def _traces(self, snapshot: Snapshot) -> None:
         exact, energy = snapshot.energy_exact, snapshot.energy
         room = max(0.25, 0.1 * float(np.ptp(energy)))
-        texts = f"{energy[-1]:.2f}", "" if exact is None else f"exact {exact:.2f}"
+        texts = f"{energy[-1]:.2f}", "" if exact is None else tr("exact {exact}", exact=f"{exact:.2f}")
         self.energy.show_trace(snapshot.trace, energy, snapshot.steps, exact, room, texts)
         steps, radii = np.array(self._radii).T
         prior, spread = snapshot.radius_prior, snapshot.radius_spread
@@ -404,7 +422,8 @@ class DiagnosticsView(QWidget):
     def _judge(self, snapshot: Snapshot, advice: str) -> None:
         text = snapshot.verdict
         if snapshot.acceptance is not None and snapshot.step == snapshot.steps:
-            text += f" (accepts {100 * snapshot.acceptance:.0f} % of its steps)"
+            share = f"{100 * snapshot.acceptance:.0f}"
+            text = tr("{verdict} (accepts {share} % of its steps)", verdict=text, share=share)
         mark, colour = {True: ("✓", "good"), False: ("✗", "bad"), None: ("…", "muted")}[snapshot.converged]
         if snapshot.converged is None and snapshot.step == snapshot.steps:
             mark = "?"

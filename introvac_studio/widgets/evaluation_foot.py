@@ -6,6 +6,7 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QWidget
 
 from introvac_studio import theme
+from introvac_studio.language import tr
 from introvac_studio.widgets.texts import muted, tabular
 from trainer import events
 
@@ -33,11 +34,11 @@ class EvaluationFoot(QWidget):
             label.setFont(tabular(self.font(), 13))
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress of the evaluation")
-        self.evaluate, self.cancel = QPushButton("Evaluate"), QPushButton("Cancel")
+        self.bar.setAccessibleName(tr("Progress of the evaluation"))
+        self.evaluate, self.cancel = QPushButton(tr("Evaluate")), QPushButton(tr("Cancel"))
         self.evaluate.setObjectName("primary")
-        self.evaluate.setToolTip("Measure the model (Ctrl+M)")
-        self.cancel.setToolTip("Stop; what is there of earlier evaluations stays")
+        self.evaluate.setToolTip(tr("Measure the model (Ctrl+M)"))
+        self.cancel.setToolTip(tr("Stop; what is there of earlier evaluations stays"))
         for i, widget in enumerate((self.status, self.bar, self.pace)):
             layout.addWidget(widget, i, 0, 1, 2)
         layout.addWidget(self.evaluate, 3, 0)
@@ -56,7 +57,7 @@ class EvaluationFoot(QWidget):
         self.running, self.ending = True, False
         self.bar.setRange(0, 0)
         self.status.setText(text)
-        self.pace.setText("starting…")
+        self.pace.setText(tr("starting…"))
         self._tell()
 
     @Slot(object)
@@ -65,7 +66,7 @@ class EvaluationFoot(QWidget):
         if isinstance(event, events.Progress) and self.running and not self.ending:
             self.bar.setRange(0, max(event.total, 1))
             self.bar.setValue(min(event.done, event.total))
-            left = "" if event.seconds_left is None else f"{time_left(event.seconds_left)} left"
+            left = "" if event.seconds_left is None else tr("{time} left", time=time_left(event.seconds_left))
             share = f"{100 * event.done / event.total:.0f} %" if event.total else ""
             self.pace.setText("  ·  ".join(part for part in (event.what, share, left) if part))
 
@@ -73,7 +74,7 @@ class EvaluationFoot(QWidget):
         """The child has been asked to stop."""
         self.ending = True
         self.bar.setRange(0, 0)
-        self.pace.setText("stopping…")
+        self.pace.setText(tr("stopping…"))
         self._tell()
 
     def end(self, text: str) -> None:

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from introvac_studio import theme
 from introvac_studio.evaluation_figures import number
 from introvac_studio.evaluation_results import Curve, Latent, Model
+from introvac_studio.language import tr
 from introvac_studio.widgets.diagnostics_view import SmallPlot
 from introvac_studio.widgets.loss_plot import ink, mixed
 from introvac_studio.widgets.metric_table import model_colour
@@ -63,10 +64,10 @@ class CalibrationPlot(_Titled):
     """How often yes holds, over the stated probability of it; the diagonal is perfect."""
 
     def __init__(self) -> None:
-        tip = (
+        tip = tr(
             "Faces in bins of the stated probability: how often the label holds in each. On the line is best."
         )
-        super().__init__("Calibration: yes holds, by stated probability", "calibration", tip)
+        super().__init__(tr("Calibration: yes holds, by stated probability"), tr("calibration"), tip)
         self._curves: tuple[tuple[Curve, ...], ...] = ()
         self.restyle()
 
@@ -75,7 +76,10 @@ class CalibrationPlot(_Titled):
         told = []
         for letter, curves in zip("AB", self._curves, strict=False):
             who = f"{letter} " if len(models) > 1 else ""
-            told += [f"{who}{curve.name} error {number(curve.error, True)}" for curve in curves]
+            told += [
+                tr("{name} error {share}", name=f"{who}{curve.name}", share=number(curve.error, True))
+                for curve in curves
+            ]
         self.plot.setAccessibleDescription("; ".join(told))
         self.restyle()
 
@@ -103,7 +107,7 @@ class CalibrationPlot(_Titled):
             f'<span style="color:{ink(theme.attribute_colour(i)).name()}">●</span>&nbsp;{html.escape(name)}'
             for i, name in enumerate(names)
         ]
-        two = ["larger: more faces" + ("; B open" if len(self._curves) > 1 else "")]
+        two = [tr("larger: more faces; B open") if len(self._curves) > 1 else tr("larger: more faces")]
         self.legend.setText(" &nbsp; ".join(dots + two))
 
 
@@ -111,8 +115,10 @@ class LatentPlot(_Titled):
     """KL of each dimension, the largest first."""
 
     def __init__(self) -> None:
-        tip = "Mean KL of q(z|x) from the prior by dimension, in nats: near 0, one says nothing of a face."
-        super().__init__("KL of each dimension in nats, largest first", "KL by dimension", tip)
+        tip = tr(
+            "Mean KL of q(z|x) from the prior by dimension, in nats: near 0, one says nothing of a face."
+        )
+        super().__init__(tr("KL of each dimension in nats, largest first"), tr("KL by dimension"), tip)
         self._found: tuple[tuple[int, str, Latent], ...] = ()  # which model, its label, its code
         self.restyle()
 
@@ -124,8 +130,14 @@ class LatentPlot(_Titled):
         )
         two = len(models) > 1
         told = [
-            f"{label + ': ' if two else ''}total {number(use.total)}, "
-            f"{use.active} of {len(use.kl)} dimensions vary by more than {use.threshold:g}"
+            (f"{label}: " if two else "")
+            + tr(
+                "total {total}, {active} of {count} dimensions vary by more than {limit}",
+                total=number(use.total),
+                active=use.active,
+                count=len(use.kl),
+                limit=f"{use.threshold:g}",
+            )
             for _, label, use in self._found
         ]
         self.said.setText("\n".join(told))
@@ -136,7 +148,7 @@ class LatentPlot(_Titled):
     def draw(self) -> None:
         p, item = theme.current(), self.plot.getPlotItem()
         self.legend.setVisible(len(self._found) > 1)
-        self.legend.setText("A filled, B as a line")
+        self.legend.setText(tr("A filled, B as a line"))
         if not self._found:
             return
         top = max(max(use.kl, default=0.0) for _, _, use in self._found)

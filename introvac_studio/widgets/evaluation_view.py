@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from introvac_studio import theme
 from introvac_studio.evaluation_figures import number
 from introvac_studio.evaluation_results import AMOUNTS, Results
+from introvac_studio.language import mark, tr
 from introvac_studio.widgets.evaluation_plots import CalibrationPlot, LatentPlot
 from introvac_studio.widgets.leakage_page import LeakagePage, scrolled
 from introvac_studio.widgets.metric_card import CardView
@@ -32,7 +33,15 @@ from introvac_studio.widgets.segmented import Segmented
 from introvac_studio.widgets.table_page import TablePage
 from introvac_studio.widgets.texts import Line
 
-PAGES = ("Distances", "Samples", "Edits", "Leakage", "Reading", "Pictures", "Notes")
+PAGES = (
+    mark("Distances"),
+    mark("Samples"),
+    mark("Edits"),
+    mark("Leakage"),
+    mark("Reading"),
+    mark("Pictures"),
+    mark("Notes"),
+)
 
 
 class _Pages(QStackedWidget):
@@ -63,7 +72,7 @@ class EvaluationView(QWidget):
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
         self._empty.setMargin(6 * theme.GRID)
-        self.open_empty = QPushButton("Open results…")
+        self.open_empty = QPushButton(tr("Open results…"))
         blank = QWidget()
         column = QVBoxLayout(blank)
         column.addStretch(1)
@@ -88,11 +97,14 @@ class EvaluationView(QWidget):
         self.cards: list[CardView] = []
         layout.addLayout(self._cards)
         bar = QHBoxLayout()
-        self.tabs = Segmented(PAGES, "results")
-        self.tabs.setToolTip(f"Alt+1 to Alt+{len(PAGES)}")
-        self.amounts = Segmented(AMOUNTS, "amounts of edits")
+        self.tabs = Segmented(PAGES, tr("results"))
+        self.tabs.setToolTip(tr("{first} to {last}", first="Alt+1", last=f"Alt+{len(PAGES)}"))
+        self.amounts = Segmented(AMOUNTS, tr("amounts of edits"))
         self.amounts.setToolTip(
-            "At the amounts chosen for the most success, or at those that give every edit the same success"
+            tr(
+                "At the amounts chosen for the most success, or at those that give every edit the same "
+                "success"
+            )
         )
         bar.addWidget(self.tabs)
         bar.addStretch(1)
@@ -116,16 +128,18 @@ class EvaluationView(QWidget):
         font.setBold(True)
         self.title.setFont(font)
         self.facts = Line()
-        self.other = QLabel("These are results of another model than the one that is open.")
+        self.other = QLabel(tr("These are results of another model than the one that is open."))
         self.other.setObjectName("warning")
-        self.report = QPushButton("Open report")
-        self.report.setToolTip("The whole evaluation as a page in your browser")
-        self.folder = QPushButton("Open folder")
-        self.folder.setToolTip("Numbers, report and pictures as files")
-        self.save = QPushButton("Save as…")
-        self.save.setToolTip("Put a copy of the report elsewhere; it is one file with its pictures inside")
-        self.open = QPushButton("Open results…")
-        self.open.setToolTip("Look at an earlier evaluation (Ctrl+Shift+M)")
+        self.report = QPushButton(tr("Open report"))
+        self.report.setToolTip(tr("The whole evaluation as a page in your browser"))
+        self.folder = QPushButton(tr("Open folder"))
+        self.folder.setToolTip(tr("Numbers, report and pictures as files"))
+        self.save = QPushButton(tr("Save as…"))
+        self.save.setToolTip(
+            tr("Put a copy of the report elsewhere; it is one file with its pictures inside")
+        )
+        self.open = QPushButton(tr("Open results…"))
+        self.open.setToolTip(tr("Look at an earlier evaluation (Ctrl+Shift+M)"))
         head = QGridLayout()
         head.setHorizontalSpacing(theme.GRID)
         head.setVerticalSpacing(2)
@@ -149,10 +163,10 @@ class EvaluationView(QWidget):
         plots.setSpacing(3 * theme.GRID)
         plots.addWidget(self.calibration, 2)
         plots.addWidget(self.latent, 3)
-        self.distances, self.samples = TablePage("distances"), TablePage("samples")
-        self.edits = TablePage("edits")
+        self.distances, self.samples = TablePage(tr("distances")), TablePage(tr("samples"))
+        self.edits = TablePage(tr("edits"))
         self.leakage = LeakagePage()
-        self.reading = TablePage("how rightly attributes are read", self._plots)
+        self.reading = TablePage(tr("how rightly attributes are read"), self._plots)
         self.pictures = PictureBrowser()
         for page in (
             self.distances, self.samples, self.edits, self.leakage, self.reading, self.pictures,
@@ -205,9 +219,9 @@ class EvaluationView(QWidget):
         self._tell_whose()
         self._fill_head(results)
         for page, table, absent in (
-            (self.distances, results.distances, "Distances were not measured; see the notes."),
-            (self.samples, results.samples, "How good samples are was not measured; see the notes."),
-            (self.reading, results.reading, "How labels are read was not measured; see the notes."),
+            (self.distances, results.distances, tr("Distances were not measured; see the notes.")),
+            (self.samples, results.samples, tr("How good samples are was not measured; see the notes.")),
+            (self.reading, results.reading, tr("How labels are read was not measured; see the notes.")),
         ):
             page.show_table(table, names, absent)
         self._plots.setVisible(any(m.curves or m.latent for m in results.models))
@@ -251,9 +265,10 @@ class EvaluationView(QWidget):
             f"<p><b>{html.escape(name)}</b><br>{html.escape(model.facts)}<br>{html.escape(model.sha256[:16])}</p>"
             for name, model in zip(results.labels, results.models, strict=True)
         ]
-        missing = "".join(lines) or "<p>Everything was measured.</p>"
+        missing = "".join(lines) or f"<p>{html.escape(tr('Everything was measured.'))}</p>"
         self.notes.setText(
-            f"<h3>What to keep in mind</h3>{missing}<h3>What was evaluated</h3>{''.join(about)}"
+            f"<h3>{html.escape(tr('What to keep in mind'))}</h3>{missing}"
+            f"<h3>{html.escape(tr('What was evaluated'))}</h3>{''.join(about)}"
             f"<p>{html.escape(results.facts)}<br>{html.escape(results.made)}<br>{html.escape(str(results.path))}</p>"
         )
 
@@ -268,10 +283,17 @@ class EvaluationView(QWidget):
         if results is None:
             return
         equal = amounts == AMOUNTS[1]
-        absent = "Edits were not measured" + (" at equal success; that needs a judge" if equal else "")
+        absent = (
+            tr("Edits were not measured at equal success; that needs a judge; see the notes.")
+            if equal
+            else tr("Edits were not measured; see the notes.")
+        )
         levels = [m.success for m in results.models if m.success is not None]
         level = ""
         if equal and levels:
-            level = f"Amounts at which {number(levels[0], True)} of edits succeed; found on other faces."
-        self.edits.show_table(results.edits[amounts], results.labels, f"{absent}; see the notes.", level)
+            level = tr(
+                "Amounts at which {share} of edits succeed; found on other faces.",
+                share=number(levels[0], True),
+            )
+        self.edits.show_table(results.edits[amounts], results.labels, absent, level)
         self.leakage.show_heats(results.labels, [model.heats[amounts] for model in results.models])

@@ -9,11 +9,12 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from introvac_studio import theme
 from introvac_studio.evaluation_figures import number
 from introvac_studio.evaluation_results import Heat
+from introvac_studio.language import mark, tr
 from introvac_studio.widgets.cosine_view import mixed
 from introvac_studio.widgets.texts import tabular
 
 CELL, HEIGHT = 62, 34
-KINDS = ("labels changed", "shift of probability")
+KINDS = (mark("labels changed"), mark("shift of probability"))
 _FULL = 0.5  # the share at which a cell has its full colour
 
 
@@ -83,7 +84,7 @@ class HeatMap(QWidget):
         p, value, place = theme.current(), self._value(i, j), self.cell(i, j).adjusted(1, 1, -1, -1)
         if value is None:
             painter.setPen(QColor(p.muted))
-            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, "edited")
+            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, tr("edited"))
             return
         fill = mixed(max(-1.0, min(1.0, value / _FULL)), QColor(p.raised))
         painter.setPen(
@@ -112,12 +113,15 @@ class HeatMap(QWidget):
         if self._heat is None or (value := self._value(i, j)) is None:
             return ""
         heat, shown = self._heat, self._text(value)
-        what = f"changes {heat.columns[j]} on {shown} of faces"
-        if self._kind != KINDS[0]:
-            what = f"moves the judged probability of {heat.columns[j]} by {shown}"
+        values = {"edit": heat.rows[i], "name": heat.columns[j], "shown": shown}
+        if self._kind == KINDS[0]:
+            what = tr("{edit} changes {name} on {shown} of faces", **values)
+        else:
+            what = tr("{edit} moves the judged probability of {name} by {shown}", **values)
         truly = heat.truly[i][j]
-        also = f"; the true edit changes it on {number(truly, True)}" if truly else ""
-        return f"{heat.rows[i]} {what}{also}"
+        if not truly:
+            return what
+        return f"{what}; " + tr("the true edit changes it on {share}", share=number(truly, True))
 
     def text_at(self, at: QPoint) -> str:
         """What is said at a point, empty beside the cells."""

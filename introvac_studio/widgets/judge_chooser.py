@@ -15,6 +15,7 @@ from introvac_studio.evaluation_request import (
     kind_of,
     read_judge,
 )
+from introvac_studio.language import tr
 from introvac_studio.settings import Settings
 from introvac_studio.widgets.texts import muted
 from trainer.errors import IntroVACError
@@ -86,12 +87,14 @@ class JudgeChooser(QComboBox):
         titles = [one.title for one in self._fitting.values()]
         for path, one in self._fitting.items():
             alone = titles.count(one.title) == 1
-            self.addItem(one.title if alone else f"{path.stem} · {one.image_size} px", path)
+            self.addItem(
+                one.title if alone else tr("{name} · {size} px", name=path.stem, size=one.image_size), path
+            )
             self.setItemData(self.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole)
-        self.addItem("Train one first", TRAIN)
-        self.addItem("None", NONE)
+        self.addItem(tr("Train one first"), TRAIN)
+        self.addItem(tr("None"), NONE)
         self.insertSeparator(self.count())
-        self.addItem("Choose a file…", CHOOSE)
+        self.addItem(tr("Choose a file…"), CHOOSE)
         own = next((p for p, one in self._fitting.items() if kind_of(one.data) == kind_of(data)), TRAIN)
         self._take(self._wish if self._wish in (NONE, TRAIN, *self._fitting) else own)
 
@@ -103,13 +106,15 @@ class JudgeChooser(QComboBox):
     def _tell(self) -> None:
         taken, text = self.currentData(), ""
         if taken == TRAIN:
-            text = "One is trained first, which takes a minute or two at 64 px."
+            text = tr("One is trained first, which takes a minute or two at 64 px.")
         elif taken == NONE:
-            text = "Without a judge, the model grades its own edits, and leakage is not measured."
+            text = tr("Without a judge, the model grades its own edits, and leakage is not measured.")
         elif isinstance(taken, Path) and self._model is not None:
             known = self._fitting[taken].attributes
             unknown = [name for name in self._model.config.attributes if name not in known]
-            text = f"Judges {', '.join(known)}." + (f" Cannot judge {', '.join(unknown)}." if unknown else "")
+            text = tr("Judges {names}.", names=", ".join(known))
+            if unknown:
+                text += " " + tr("Cannot judge {names}.", names=", ".join(unknown))
         self.about.setText(text)
         self.about.setVisible(bool(text))
         self.chosen.emit()
@@ -129,9 +134,16 @@ class JudgeChooser(QComboBox):
         if self._model is not None and not judge.fits(self._model):
             shape = self._model.config
             self.refused.emit(
-                f"{path.name} judges {', '.join(judge.attributes)} on faces of {judge.image_size} px, crop "
-                f"{judge.crop}, and does not fit this model of {shape.image_size} px, crop {shape.crop}. "
-                "Train one that does."
+                tr(
+                    "{name} judges {names} on faces of {size} px, crop {crop}, and does not fit this "
+                    "model of {own_size} px, crop {own_crop}. Train one that does.",
+                    name=path.name,
+                    names=", ".join(judge.attributes),
+                    size=judge.image_size,
+                    crop=judge.crop,
+                    own_size=shape.image_size,
+                    own_crop=shape.crop,
+                )
             )
 
     @Slot(int)
@@ -141,7 +153,9 @@ class JudgeChooser(QComboBox):
             self._wish = wanted
             self._tell()
             return
-        text, _ = QFileDialog.getOpenFileName(self, "A judge", str(self.folder), "Judges (*.safetensors)")
+        text, _ = QFileDialog.getOpenFileName(
+            self, tr("A judge"), str(self.folder), tr("Judges (*.safetensors)")
+        )
         try:
             if text:
                 self.use(Path(text))

@@ -21,6 +21,7 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
 from introvac_studio import theme
+from introvac_studio.language import tr
 from introvac_studio.widgets.gallery import Gallery, Image, _Painter
 
 NONE, NO, YES = -1, 0, 1
@@ -84,7 +85,7 @@ class LabelGrid(Gallery):
         self._anchor = -1
         self._painter = _LabelPainter(self, self._model)
         self._view.setItemDelegate(self._painter)
-        self._view.setAccessibleName("faces to label; Y yes, N no, Space next label, Delete none")
+        self._view.setAccessibleName(tr("faces to label; Y yes, N no, Space next label, Delete none"))
         self._view.installEventFilter(self)
         self._view.viewport().installEventFilter(self)
 

@@ -10,16 +10,17 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollA
 from introvac_studio import theme
 from introvac_studio.evaluation_figures import number
 from introvac_studio.evaluation_results import Heat
+from introvac_studio.language import mark, tr
 from introvac_studio.widgets import heat_map
 from introvac_studio.widgets.heat_map import HeatMap
 from introvac_studio.widgets.segmented import Segmented
 from introvac_studio.widgets.texts import muted
 
-_LEGEND = (
+_LEGEND = mark(
     "A row is an edit, a column what it does to another attribute, as the judge sees it. A dashed "
     "border marks what the true edit changes too: a shaved beard is no beard any more. Best is 0 elsewhere."
 )
-_ABSENT = "Leakage was not measured; it needs edits and a judge that knows other attributes."
+_ABSENT = mark("Leakage was not measured; it needs edits and a judge that knows other attributes.")
 
 
 def scrolled(widget: QWidget) -> QScrollArea:
@@ -37,10 +38,10 @@ class LeakagePage(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kind = Segmented(heat_map.KINDS, "what the colours show")
-        self.heats = (HeatMap("leakage of the first model"), HeatMap("leakage of the second model"))
+        self.kind = Segmented(heat_map.KINDS, tr("what the colours show"))
+        self.heats = (HeatMap(tr("leakage of the first model")), HeatMap(tr("leakage of the second model")))
         self._names = (QLabel(), QLabel())
-        self._absent = muted(_ABSENT, wrap=True)
+        self._absent = muted(tr(_ABSENT), wrap=True)
         self._found: tuple[tuple[str, Heat | None], ...] = ()
         inner = QWidget()
         grid = QGridLayout(inner)
@@ -53,7 +54,7 @@ class LeakagePage(QWidget):
             grid.addWidget(heat, 2 * k + 1, 0)
         grid.setRowStretch(4, 1)
         grid.setColumnStretch(1, 1)
-        self._legend = muted(_LEGEND, wrap=True)
+        self._legend = muted(tr(_LEGEND), wrap=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.GRID)
@@ -83,5 +84,7 @@ class LeakagePage(QWidget):
             view.setVisible(heat is not None)
             name.setVisible(heat is not None)
             if heat is not None:
-                mean = "" if heat.mean is None else f"  ·  mean leakage {number(heat.mean, True)}"
-                name.setText(label + mean)
+                told = [label]
+                if heat.mean is not None:
+                    told.append(tr("mean leakage {share}", share=number(heat.mean, True)))
+                name.setText("  ·  ".join(told))

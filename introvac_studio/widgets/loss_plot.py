@@ -40,7 +40,7 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
-from introvac_studio.language import tr
+from introvac_studio.language import mark, tr
 from introvac_studio.widgets.loss_data import Array, Curve, decimate, visible
 from introvac_studio.widgets.texts import tabular
 from trainer import events
@@ -78,54 +78,60 @@ class Group:
 
 
 def _standard() -> list[Group]:
-    train, valid = "train", "valid"
+    train, valid = tr("train"), tr("valid")
     return [
         Group(
-            "reconstruction", "Reconstruction (L1)",
+            "reconstruction", tr("Reconstruction (L1)"),
             (Line("reconstruction", train, BLUE), Line("valid:l1", valid, GREY)),
         ),
         Group(
-            "classification", "Classification (BCE)",
+            "classification", tr("Classification (BCE)"),
             (Line("classification", train, ORANGE), Line("valid:classification", valid, GREY)),
         ),
-        Group("kl", "KL per dimension", (Line("kl", train, GREEN), Line("valid:kl", valid, GREY))),
+        Group("kl", tr("KL per dimension"), (Line("kl", train, GREEN), Line("valid:kl", valid, GREY))),
         Group(
-            "game", "Game losses",
-            (Line("encoder_game", "encoder", VIOLET), Line("decoder_game", "decoder", PINK)),
+            "game", tr("Game losses"),
+            (Line("encoder_game", tr("encoder"), VIOLET), Line("decoder_game", tr("decoder"), PINK)),
         ),
         Group(
-            "fake", "Seen as fake",
-            (Line("fake_reconstructed", "rebuilt", BLUE), Line("fake_generated", "prior", RED)),
+            "fake", tr("Seen as fake"),
+            (Line("fake_reconstructed", tr("rebuilt"), BLUE), Line("fake_generated", tr("prior"), RED)),
             share=True,
         ),
-        Group("edit", "Edits seen", share=True),
-        Group("accuracy", "Attribute accuracy", share=True, shown=False),
+        Group("edit", tr("Edits seen"), share=True),
+        Group("accuracy", tr("Attribute accuracy"), share=True, shown=False),
         Group(
-            "vac", "VAC loss, weighted",
+            "vac", tr("VAC loss, weighted"),
             (Line("vac", train, BLUE), Line("valid:vac", valid, GREY)), shown=False,
         ),
         Group(
-            "variety", "Variety of draws and codes",
-            (Line("valid:diversity", "draws", RED), Line("valid:active", "dimensions in use", GREEN)),
+            "variety", tr("Variety of draws and codes"),
+            (Line("valid:diversity", tr("draws"), RED), Line("valid:active", tr("dimensions in use"), GREEN)),
             shown=False,
         ),
     ]  # fmt: skip
 
 
 _HELP = {
-    "reconstruction": "Mean difference between pictures and their reconstructions; pixels are from 0 to 1",
-    "classification": "Cross entropy of the attributes, read off the codes of real faces",
-    "kl": "How far codes are from the standard normal prior, in nats per latent dimension",
-    "game": "Both sides of the adversarial game: encoder and classifier, and decoder",
-    "fake": "How sure the encoder is that decoded faces are not real: rebuilt ones, and ones from the prior",
-    "edit": "Share of validation faces whose edit is recognised when encoded again",
-    "accuracy": "Share of validation faces whose attribute is read off their code correctly",
-    "vac": "Reconstruction, classification and KL with their weights",
-    "variety": "How far apart draws are, real faces being 1, and the share of latent dimensions that vary",
+    "reconstruction": mark(
+        "Mean difference between pictures and their reconstructions; pixels are from 0 to 1"
+    ),
+    "classification": mark("Cross entropy of the attributes, read off the codes of real faces"),
+    "kl": mark("How far codes are from the standard normal prior, in nats per latent dimension"),
+    "game": mark("Both sides of the adversarial game: encoder and classifier, and decoder"),
+    "fake": mark(
+        "How sure the encoder is that decoded faces are not real: rebuilt ones, and ones from the prior"
+    ),
+    "edit": mark("Share of validation faces whose edit is recognised when encoded again"),
+    "accuracy": mark("Share of validation faces whose attribute is read off their code correctly"),
+    "vac": mark("Reconstruction, classification and KL with their weights"),
+    "variety": mark(
+        "How far apart draws are, real faces being 1, and the share of latent dimensions that vary"
+    ),
 }
 _TITLES = {
-    ("reconstruction", "l1"): "Reconstruction (L1)",
-    ("reconstruction", "mse"): "Reconstruction (MSE)",
+    ("reconstruction", "l1"): mark("Reconstruction (L1)"),
+    ("reconstruction", "mse"): mark("Reconstruction (MSE)"),
 }
 
 
@@ -264,7 +270,7 @@ class _Plot(QWidget):
         self._ends: dict[str, float] = {}
         self.title = _Elided(group.title)
         self.title.setObjectName("muted")
-        self.title.setToolTip(_HELP.get(group.key, ""))
+        self.title.setToolTip(tr(_HELP.get(group.key, "")))
         self.readout = _Readout()
         axes = {"left": _Axis("left"), "bottom": _Axis("bottom")}
         self.view = pg.PlotWidget(axisItems=axes)
@@ -279,11 +285,11 @@ class _Plot(QWidget):
         self.hair = pg.InfiniteLine(angle=90, movable=False)
         self.hair.hide()
         self.game = pg.InfiniteLine(
-            angle=90, movable=False, label="game", labelOpts={"position": 0.93, "movable": False}
+            angle=90, movable=False, label=tr("game"), labelOpts={"position": 0.93, "movable": False}
         )
         self.game.hide()
-        for mark in (self.hair, self.game):
-            item.addItem(mark, ignoreBounds=True)
+        for line in (self.hair, self.game):
+            item.addItem(line, ignoreBounds=True)
         head = QHBoxLayout()
         head.setContentsMargins(4, 0, 8, 0)
         head.setSpacing(theme.GRID)
@@ -475,7 +481,7 @@ class LossPlots(QWidget):
         self._grid = QGridLayout(self._grid_widget)
         self._grid.setContentsMargins(theme.GRID, 4, theme.GRID, 4)
         self._grid.setSpacing(theme.GRID)
-        self._empty = QLabel("Losses appear here as soon as a run takes its first steps.")
+        self._empty = QLabel(tr("Losses appear here as soon as a run takes its first steps."))
         self._empty.setObjectName("empty")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
@@ -584,9 +590,9 @@ class LossPlots(QWidget):
         for group in self.groups:
             title = _TITLES.get((group.key, str(loss.get("reconstruction"))))
             if group.key == "edit" and isinstance(delta, int | float):
-                title = f"Edits seen, δ {delta:g}"
+                title = tr("Edits seen, δ {delta}", delta=f"{delta:g}")
             if title:
-                group.title = title
+                group.title = title = tr(title)
                 if group.key in self._plots:
                     self._plots[group.key].set_title(title)
 
@@ -727,8 +733,13 @@ class LossPlots(QWidget):
         self._cursor = x
         for plot in self.plots():
             plot.read(self.curves, self._by_epoch, x)
-        unit = "epoch" if self._by_epoch else "step"
-        text = "" if x is None else f"{unit} {x:,.2f}" if self._by_epoch else f"{unit} {max(x, 0):,.0f}"
+        text = ""
+        if x is not None:
+            text = (
+                tr("epoch {epoch}", epoch=f"{x:,.2f}")
+                if self._by_epoch
+                else tr("step {step}", step=f"{max(x, 0):,.0f}")
+            )
         self.cursorMoved.emit(text)
 
     @Slot(float, float)
@@ -780,25 +791,27 @@ class LossToolbar(QWidget):
         self.smoothing = QSlider(Qt.Orientation.Horizontal)
         self.smoothing.setRange(0, 99)
         self.smoothing.setFixedWidth(96)
-        self.smoothing.setAccessibleName("Smoothing")
-        self.smoothing.setToolTip("How much of the past a smoothed point keeps; the raw curve stays behind")
+        self.smoothing.setAccessibleName(tr("Smoothing"))
+        self.smoothing.setToolTip(
+            tr("How much of the past a smoothed point keeps; the raw curve stays behind")
+        )
         self._amount = QLabel()
         self._amount.setFont(tabular(self.font(), 13))
         self._amount.setMinimumWidth(28)
-        self.log = QCheckBox("Log")
-        self.log.setToolTip("Logarithmic values")
+        self.log = QCheckBox(tr("Log"))
+        self.log.setToolTip(tr("Logarithmic values"))
         self.unit = QComboBox()
-        self.unit.addItems(["by step", "by epoch"])
-        self.unit.setAccessibleName("Horizontal axis")
-        self.which = QPushButton("Plots")
+        self.unit.addItems([tr("by step"), tr("by epoch")])
+        self.unit.setAccessibleName(tr("Horizontal axis"))
+        self.which = QPushButton(tr("Plots"))
         self.which.setMenu(QMenu(self.which))
-        self.reset = QPushButton("Show all")
-        self.reset.setToolTip("Double-click a plot, or press A")
+        self.reset = QPushButton(tr("Show all"))
+        self.reset.setToolTip(tr("Double-click a plot, or press A"))
         self.where = QLabel()
         self.where.setObjectName("muted")
         self.where.setFont(tabular(self.font(), 13))
         self.reset.hide()
-        name = QLabel("Smoothing")
+        name = QLabel(tr("Smoothing"))
         name.setObjectName("muted")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(theme.GRID, 0, theme.GRID, 0)

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLay
 
 from introvac_studio import theme
 from introvac_studio.evaluation_cards import Card
+from introvac_studio.language import tr
 from introvac_studio.widgets.metric_table import model_colour
 from introvac_studio.widgets.texts import Line, tabular
 
@@ -61,7 +62,8 @@ class CardView(QFrame):
                 for k in range(2):
                     layout.addWidget(_small(lines[k] if k < len(lines) else " "))
             spoken = f"{labels[i]}: " if two else ""
-            told.append(f"{spoken}{value.text()} {' '.join(lines)}{' better' if best else ''}")
+            said = [f"{spoken}{value.text()}", *lines, *([tr("better")] if best else [])]
+            told.append(" ".join(said))
         self.setAccessibleName(f"{card.title}: {'; '.join(' '.join(text.split()) for text in told)}")
 
 

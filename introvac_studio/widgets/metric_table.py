@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from introvac_studio import theme
 from introvac_studio.evaluation_figures import Cell, Figure, Row, Table
+from introvac_studio.language import tr
 from introvac_studio.widgets.loss_plot import ink
 from introvac_studio.widgets.texts import tabular
 
@@ -268,9 +269,11 @@ class MetricTable(QTableWidget):
         parts = []
         for i, figure in enumerate(cell.figures):
             who = f"{self._labels[i]} " if len(cell.figures) > 1 else ""
-            text = "not measured" if figure is None else figure.text
-            reach = f", interval {figure.interval}" if figure is not None and figure.interval else ""
-            parts.append(f"{who}{text}{reach}{', better' if cell.best == i else ''}")
+            said = [tr("not measured") if figure is None else figure.text]
+            if figure is not None and figure.interval:
+                said.append(tr("interval {interval}", interval=figure.interval))
+            said += [tr("better")] if cell.best == i else []
+            parts.append(who + ", ".join(said))
         return "; ".join(parts)
 
     def _long(self, row: Row, title: str, tip: str, cell: Cell, short: bool = False) -> str:
@@ -281,7 +284,7 @@ class MetricTable(QTableWidget):
             lines.append(html.escape(row.tip) + ".")
         lines.append(html.escape(self._spoken(cell)) + ".")
         if cell.better and len(cell.figures) > 1 and cell.best is None:
-            lines.append("Neither is marked better: the intervals overlap, or there are none.")
+            lines.append(tr("Neither is marked better: the intervals overlap, or there are none."))
         shown = [figure for figure in cell.figures if figure is not None]
         lines += [html.escape(text) for text in dict.fromkeys(f.warning for f in shown if f.warning)]
         notes = [figure.notes for figure in shown]

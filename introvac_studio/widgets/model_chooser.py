@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QComboBox, QFileDialog
 
 from introvac_studio.evaluation_request import subject
+from introvac_studio.language import tr
 from introvac_studio.settings import Settings
 from trainer.errors import IntroVACError
 
@@ -47,13 +48,13 @@ class ModelChooser(QComboBox):
         names = _names(paths)
         self.clear()
         if self._nothing or not paths or taken is None:
-            self.addItem(self._nothing or "None is open", None)
+            self.addItem(self._nothing or tr("None is open"), None)
         for path in paths:
             self.addItem(names[path], path)
             self.setItemData(self.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole)
         self.insertSeparator(self.count())
-        self.addItem("Choose a file…", _CHOOSE)
-        self.addItem("Choose a run…", _RUN)
+        self.addItem(tr("Choose a file…"), _CHOOSE)
+        self.addItem(tr("Choose a run…"), _RUN)
         self._taken = taken if taken in paths else None
         self._point()
 
@@ -84,9 +85,9 @@ class ModelChooser(QComboBox):
     def _ask(self, how: str) -> Path | None:
         folder = self._settings.get("model/folder", "")
         if how == _RUN:
-            text = QFileDialog.getExistingDirectory(self, "The directory of a run", folder)
+            text = QFileDialog.getExistingDirectory(self, tr("The directory of a run"), folder)
         else:
-            text, _ = QFileDialog.getOpenFileName(self, "A model", folder, "Models (*.safetensors)")
+            text, _ = QFileDialog.getOpenFileName(self, tr("A model"), folder, tr("Models (*.safetensors)"))
         return Path(text) if text else None
 
 
@@ -94,4 +95,7 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
     """Short names: a run's for its newest weights, else the file's; with the folder's where two are alike."""
     short = {p: p.name if p.is_dir() else p.parent.name if p.stem == "model" else p.stem for p in paths}
     often = Counter(short.values())
-    return {p: name if often[name] == 1 else f"{name} in {p.parent.name}" for p, name in short.items()}
+    return {
+        p: name if often[name] == 1 else tr("{name} in {folder}", name=name, folder=p.parent.name)
+        for p, name in short.items()
+    }

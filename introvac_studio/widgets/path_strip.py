@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPainterPath, QPaintEve
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from introvac_studio import theme
+from introvac_studio.language import tr
 from introvac_studio.widgets.pictures import to_qimage
 
 _SIDE = 64
@@ -26,7 +27,7 @@ class PathStrip(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setAccessibleName("pictures on the path")
+        self.setAccessibleName(tr("pictures on the path"))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._images: NDArray[np.uint8] | None = None
         self._current = 0

@@ -31,6 +31,7 @@ from PySide6.QtWidgets import (
 
 from introvac_studio import theme
 from introvac_studio.evaluation_results import Model, Picture
+from introvac_studio.language import tr
 from introvac_studio.widgets.texts import muted, tabular
 
 ZOOMS = (0.25, 1 / 3, 0.5, 2 / 3, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # screen pixels a pixel
@@ -108,10 +109,19 @@ class ZoomView(QScrollArea):
             reader = QImageReader(str(path))
             size = reader.size()
             if size.width() * size.height() > _MOST_PIXELS:
-                said = f"{path.name} is too large to show here: {size.width()} x {size.height()} pixels"
+                said = tr(
+                    "{name} is too large to show here: {width} x {height} pixels",
+                    name=path.name,
+                    width=size.width(),
+                    height=size.height(),
+                )
             else:
                 image = reader.read()
-                said = f"{path.name} cannot be read: {reader.errorString()}" if image.isNull() else ""
+                said = (
+                    tr("{name} cannot be read: {reason}", name=path.name, reason=reader.errorString())
+                    if image.isNull()
+                    else ""
+                )
                 pixmap = QPixmap.fromImage(image) if not image.isNull() else pixmap
         self._canvas.pixmap, self._canvas.said = pixmap, said
         self.fit()
@@ -179,19 +189,23 @@ class PictureBrowser(QWidget):
         super().__init__()
         self._models: tuple[Model, ...] = ()
         self.list = QListWidget()
-        self.list.setAccessibleName("pictures")
+        self.list.setAccessibleName(tr("pictures"))
         self.list.setFixedWidth(204)
         self.list.setSpacing(2)
         self.caption = muted(wrap=True)
         self.caption.setTextFormat(Qt.TextFormat.PlainText)
-        self.views = (ZoomView("picture of the first model"), ZoomView("picture of the second model"))
+        self.views = (ZoomView(tr("picture of the first model")), ZoomView(tr("picture of the second model")))
         self._names = (QLabel(), QLabel())
         self.zoom = muted()
         self.zoom.setFont(tabular(self.font(), 12))
-        fit, less, more = QPushButton("Fit"), QPushButton("−"), QPushButton("+")
-        for button, name in ((fit, "Fit the picture into the page"), (less, "Smaller"), (more, "Larger")):
+        fit, less, more = QPushButton(tr("Fit")), QPushButton("−"), QPushButton("+")
+        for button, name in (
+            (fit, tr("Fit the picture into the page")),
+            (less, tr("Smaller")),
+            (more, tr("Larger")),
+        ):
             button.setAccessibleName(name)
-            button.setToolTip(name + ("" if button is fit else " (Ctrl and the wheel)"))
+            button.setToolTip(name if button is fit else tr("{what} (Ctrl and the wheel)", what=name))
         bar = QHBoxLayout()
         bar.setSpacing(theme.GRID)
         tools = QHBoxLayout()
@@ -260,7 +274,7 @@ class PictureBrowser(QWidget):
         found = [None if name is None else self._of(model, name) for model in self._models]
         self.caption.setText(next((p.caption for p in found if p is not None), ""))
         for view, picture in zip(self.views, found, strict=False):
-            absent = "There is no such picture of this model." if name else "No pictures were drawn."
+            absent = tr("There is no such picture of this model.") if name else tr("No pictures were drawn.")
             view.show_file(None if picture is None else picture.file, absent)
             view.setAccessibleDescription("" if picture is None else f"{picture.title}. {picture.caption}")
         self._turn()

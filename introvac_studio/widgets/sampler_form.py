@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
+from introvac_studio.language import mark, tr
 from introvac_studio.widgets.segmented import Segmented
 from introvac_studio.widgets.texts import heading, muted
 from trainer import sampling
@@ -31,17 +32,21 @@ from trainer.latent import Hyperplanes
 from trainer.samplers.schedules import mala_length
 
 SAMPLERS = {
-    "exact": "Independent draws from p(z|y) itself; nothing to tune.",
-    "langevin": "The paper’s noisy walk; right only once it has converged.",
-    "mala": "Langevin that checks each step, so that it settles in p(z|y).",
+    mark("exact"): mark("Independent draws from p(z|y) itself; nothing to tune."),
+    mark("langevin"): mark("The paper’s noisy walk; right only once it has converged."),
+    mark("mala"): mark("Langevin that checks each step, so that it settles in p(z|y)."),
 }
 _ORDER = ("exact", "langevin", "mala")
 _TUNED, _OWN = "tuned", "own"
-_RECIPES = {"converged": "converged: fits |w|", "paper": "paper: 5,000 × 2e-4"}
-_MALA_RECIPES = {_TUNED: "tuned: accepts 80 %", _OWN: "my own"}
-_ACCEPT_ON = {"code": "code", "picture": "image"}  # what the button says -> what the engine calls it
-_FAKE = "“no” asks for codes that the classifier takes for those of real faces"
-_NO_FAKE = "This model was trained without decoded images, so it cannot tell fakes from real faces"
+_RECIPES = {"converged": mark("converged: fits |w|"), "paper": mark("paper: 5,000 × 2e-4")}
+_MALA_RECIPES = {_TUNED: mark("tuned: accepts 80 %"), _OWN: mark("my own")}
+_ACCEPT_ON = {
+    mark("code"): "code",
+    mark("picture"): "image",
+}  # what the button says -> what the engine calls it
+_WANTS = (mark("yes"), mark("no"), mark("any"))
+_FAKE = mark("“no” asks for codes that the classifier takes for those of real faces")
+_NO_FAKE = mark("This model was trained without decoded images, so it cannot tell fakes from real faces")
 _MOST = 4096  # faces of one gallery
 _MALA_STEP = 0.5
 _SEEDS = 2**31 - 1
@@ -80,11 +85,11 @@ class SamplerForm(QWidget):
         self._threshold_changed(self.threshold.value())
 
     def _build(self) -> None:
-        self.sampler = Segmented([name for name in _ORDER if name in sampling.SAMPLERS], "sampler")
+        self.sampler = Segmented([name for name in _ORDER if name in sampling.SAMPLERS], tr("sampler"))
         self.sampler.set_value("langevin")
         self.about = muted(wrap=True)
         self.recipe = QComboBox()
-        self._langevin_recipe = "paper"  # taken up again when the sampler is
+        self._langevin_recipe = "converged"  # taken up again when the sampler is
         self.step_size = _StepSize()
         self.step_size.setDecimals(7)
         self.step_size.setRange(1e-7, 1.9999999)
@@ -93,16 +98,22 @@ class SamplerForm(QWidget):
         self.steps.setRange(1, 10_000_000)
         self.steps.setGroupSeparatorShown(True)
         self.steps.setStepType(QSpinBox.StepType.AdaptiveDecimalStepType)
-        self.full = QCheckBox("all dimensions")
-        self.full.setAccessibleName("run chains in all dimensions")
+        self.full = QCheckBox(tr("all dimensions"))
+        self.full.setAccessibleName(tr("run chains in all dimensions"))
         self.full.setToolTip(
-            "Advanced, for teaching and checking: run the chains step by step in all dimensions of a code, "
-            "not only in the few where p(z|y) differs from the prior. The law is the same; it takes longer."
+            tr(
+                "Advanced, for teaching and checking: run the chains step by step in all dimensions of a "
+                "code, "
+                "not only in the few where p(z|y) differs from the prior. The law is the same; it takes "
+                "longer."
+            )
         )
-        self.accept_on = Segmented(tuple(_ACCEPT_ON), "whose label decides")
+        self.accept_on = Segmented(tuple(_ACCEPT_ON), tr("whose label decides"))
         self.accept_on.setToolTip(
-            "Whose label must be sure: the code’s, or that of its decoded picture, encoded again. "
-            "The picture is the harder judge, and takes a decoding and an encoding a draw."
+            tr(
+                "Whose label must be sure: the code’s, or that of its decoded picture, encoded again. "
+                "The picture is the harder judge, and takes a decoding and an encoding a draw."
+            )
         )
         self.threshold = QSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(0, 99)
@@ -115,16 +126,24 @@ class SamplerForm(QWidget):
         self.count.setValue(16)
         self.seed = QSpinBox()
         self.seed.setRange(0, _SEEDS)
-        self.dice = QPushButton("New")
-        self.dice.setToolTip("Another seed, by chance")
-        self.dice.setAccessibleName("another seed, by chance")
+        self.dice = QPushButton(tr("New"))
+        self.dice.setToolTip(tr("Another seed, by chance"))
+        self.dice.setAccessibleName(tr("another seed, by chance"))
         for widget, name, tip in (
-            (self.recipe, "recipe", "Where the schedule comes from; step and steps can be changed below"),
-            (self.step_size, "step size", "α of the chain, above 0 and below 2"),
-            (self.steps, "steps", "Steps of each chain; α × steps is its diffusion time"),
-            (self.threshold, "least probability", "Keep a code only where the classifier is this sure"),
-            (self.count, "count", "Faces to accept"),
-            (self.seed, "seed", "The same seed and settings give the same faces on every machine"),
+            (
+                self.recipe,
+                tr("recipe"),
+                tr("Where the schedule comes from; step and steps can be changed below"),
+            ),
+            (self.step_size, tr("step size"), tr("α of the chain, above 0 and below 2")),
+            (self.steps, tr("steps"), tr("Steps of each chain; α × steps is its diffusion time")),
+            (
+                self.threshold,
+                tr("least probability"),
+                tr("Keep a code only where the classifier is this sure"),
+            ),
+            (self.count, tr("count"), tr("Faces to accept")),
+            (self.seed, tr("seed"), tr("The same seed and settings give the same faces on every machine")),
         ):
             widget.setAccessibleName(name)
             widget.setToolTip(tip)
@@ -139,10 +158,10 @@ class SamplerForm(QWidget):
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.GRID)
-        column.addWidget(heading("Wanted"))
+        column.addWidget(heading(tr("Wanted")))
         column.addWidget(self._wants_box)
         column.addSpacing(theme.GRID)
-        column.addWidget(heading("Sampler"))
+        column.addWidget(heading(tr("Sampler")))
         column.addWidget(self.sampler)
         column.addWidget(self.about)
         rows = QGridLayout()
@@ -152,14 +171,14 @@ class SamplerForm(QWidget):
         self.recipe.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         for row, (text, field) in enumerate(
             (
-                ("recipe", self.recipe),
-                ("step size α", self.step_size),
-                ("steps", self.steps),
-                ("advanced", self.full),
-                ("accept on", self.accept_on),
-                ("sure at least", _side_by_side(self.threshold, self.threshold_text)),
-                ("count", self.count),
-                ("seed", _side_by_side(self.seed, self.dice)),
+                (tr("recipe"), self.recipe),
+                (tr("step size α"), self.step_size),
+                (tr("steps"), self.steps),
+                (tr("advanced"), self.full),
+                (tr("accept on"), self.accept_on),
+                (tr("sure at least"), _side_by_side(self.threshold, self.threshold_text)),
+                (tr("count"), self.count),
+                (tr("seed"), _side_by_side(self.seed, self.dice)),
             )
         ):
             self._labels[field] = muted(text)
@@ -186,7 +205,7 @@ class SamplerForm(QWidget):
                 widget.deleteLater()
         self._planes, self.wants_of = planes, {}
         for row, name in enumerate(planes.names if planes else ()):
-            choice = Segmented(("yes", "no", "any"), name)
+            choice = Segmented(_WANTS, name)
             choice.set_value("any")
             choice.changed.connect(self.fill)
             dot = f'<span style="color:{theme.attribute_colour(row)}">●</span>&nbsp; '
@@ -194,14 +213,16 @@ class SamplerForm(QWidget):
             label.setToolTip(name)
             if name == FAKE and planes is not None:
                 choice.setEnabled(planes.knows_fake)
-                tip = _FAKE if planes.knows_fake else _NO_FAKE
+                tip = tr(_FAKE) if planes.knows_fake else tr(_NO_FAKE)
                 choice.setToolTip(tip)
                 label.setToolTip(tip)
             self._wants.addWidget(label, row, 0)
             self._wants.addWidget(choice, row, 1)
             self.wants_of[name] = choice
         if not self.wants_of:
-            self._wants.addWidget(muted("no model is open" if planes is None else "no attributes"), 0, 0)
+            self._wants.addWidget(
+                muted(tr("no model is open") if planes is None else tr("no attributes")), 0, 0
+            )
         self.fill()
 
     @property
@@ -264,14 +285,14 @@ class SamplerForm(QWidget):
     def _sampler_changed(self) -> None:
         """Show the fields that mean something to the sampler."""
         name = self.sampler.value
-        self.about.setText(SAMPLERS.get(name, ""))
+        self.about.setText(tr(SAMPLERS.get(name, "")))
         with QSignalBlocker(self.recipe):
             if self.recipe.currentData() in sampling.RECIPES:
                 self._langevin_recipe = self.recipe.currentData()
             self.recipe.clear()
             names = _MALA_RECIPES if name == "mala" else {k: _RECIPES.get(k, k) for k in sampling.RECIPES}
             for key in names if name == "mala" else sorted(names):
-                self.recipe.addItem(names[key], key)
+                self.recipe.addItem(tr(names[key]), key)
             if name != "mala":
                 self.recipe.setCurrentIndex(self.recipe.findData(self._langevin_recipe))
         for field in (self.recipe, self.step_size, self.steps, self.full):
@@ -285,7 +306,7 @@ class SamplerForm(QWidget):
         tuned = self.tuned
         with QSignalBlocker(self.step_size), QSignalBlocker(self.steps):
             for field in (self.step_size, self.steps):
-                field.setSpecialValueText("tuned" if tuned else "")
+                field.setSpecialValueText(tr("tuned") if tuned else "")
                 field.setEnabled(not tuned)
             if tuned:
                 self.step_size.setValue(self.step_size.minimum())

@@ -14,12 +14,17 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from introvac_studio import theme
+from introvac_studio.language import mark, tr
 from introvac_studio.widgets.texts import tabular
 from trainer import events
 
 _GAP = 4  # device-independent pixels between pictures
 _KEPT = 16  # decoded grids in memory
-_NAMES = {"original": "Original", "reconstruction": "Reconstructed", "prior": "From the prior"}
+_NAMES = {
+    "original": mark("Original"),
+    "reconstruction": mark("Reconstructed"),
+    "prior": mark("From the prior"),
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class _Grid(QWidget):
         self._image: QImage | None = None
         self._event: events.SamplesWritten | None = None
         self._small: tuple[int, QImage] | None = None
-        self.message = "Sample faces appear here after the first epoch."
+        self.message = tr("Sample faces appear here after the first epoch.")
         self.setMinimumSize(160, 96)
 
     def sizeHint(self) -> QSize:
@@ -49,11 +54,11 @@ class _Grid(QWidget):
     def show_grid(self, image: QImage | None, event: events.SamplesWritten | None) -> None:
         self._image, self._event, self._small = image, event, None
         names = ", ".join(self._label(row) for row in event.rows) if event else self.message
-        self.setAccessibleName(f"Sample grid: {names}")
+        self.setAccessibleName(tr("Sample grid: {names}", names=names))
         self.update()
 
     def _label(self, row: str) -> str:
-        return _NAMES.get(row, row)
+        return tr(_NAMES.get(row, row))
 
     def _label_width(self, rows: tuple[str, ...]) -> int:
         metrics = self.fontMetrics()
@@ -139,12 +144,12 @@ class SamplesView(QWidget):
         self._images: OrderedDict[str, QImage] = OrderedDict()
         self.grid = _Grid()
         self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setAccessibleName("Sample grid in time")
+        self.slider.setAccessibleName(tr("Sample grid in time"))
         self.slider.setPageStep(1)
         self.when = QLabel()
         self.when.setObjectName("muted")
         self.when.setFont(tabular(self.font(), 13))
-        self.follow = QCheckBox("Follow newest")
+        self.follow = QCheckBox(tr("Follow newest"))
         self.follow.setChecked(True)
         self._bar = QWidget()
         bar = QHBoxLayout(self._bar)
@@ -209,11 +214,18 @@ class SamplesView(QWidget):
         event = self._events[index]
         image = self._image(event)
         if image.isNull():
-            self.grid.message = f"{self._run / event.path} cannot be read."
+            self.grid.message = tr("{path} cannot be read.", path=self._run / event.path)
             self.grid.show_grid(None, None)
         else:
             self.grid.show_grid(image, event)
-        self.when.setText(f"step {event.step:,}  ({index + 1} of {len(self._events)})")
+        self.when.setText(
+            tr(
+                "step {step}  ({place} of {count})",
+                step=f"{event.step:,}",
+                place=index + 1,
+                count=len(self._events),
+            )
+        )
 
     def _image(self, event: events.SamplesWritten) -> QImage:
         if event.path not in self._images:

@@ -1,4 +1,7 @@
-"""A few choices side by side, of which one is taken."""
+"""A few choices side by side, of which one is taken.
+
+A choice is a key; what its button says is the key in the user's language.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
+
+from introvac_studio.language import tr
 
 _STYLE = """
 QPushButton { border-radius: 0; padding: 3px 10px; min-height: 18px; margin-left: -1px; }
@@ -17,7 +22,7 @@ QPushButton[end="last"] { border-top-right-radius: 5px; border-bottom-right-radi
 
 
 class Segmented(QWidget):
-    """Exclusive buttons; `changed` carries the text of the one now taken."""
+    """Exclusive buttons; `changed` carries the key of the one now taken."""
 
     changed = Signal(str)
 
@@ -30,7 +35,7 @@ class Segmented(QWidget):
         layout.setSpacing(0)
         self._choices = tuple(choices)
         self._group = QButtonGroup(self)
-        for number, text in enumerate(choices):
+        for number, text in enumerate(map(tr, choices)):
             button = QPushButton(text)
             button.setCheckable(True)
             button.setAccessibleName(f"{name}: {text}")
@@ -43,7 +48,7 @@ class Segmented(QWidget):
 
     @property
     def value(self) -> str:
-        """The text of the choice taken."""
+        """The key of the choice taken."""
         return self._choices[self._group.checkedId()]
 
     def set_value(self, text: str) -> None:

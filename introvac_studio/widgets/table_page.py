@@ -9,17 +9,18 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from introvac_studio import theme
 from introvac_studio.evaluation_figures import Table
+from introvac_studio.language import mark, tr
 from introvac_studio.widgets.metric_table import MetricTable
 from introvac_studio.widgets.texts import muted
 
-_HOW = "Choose a number to see how it was measured."
+_HOW = mark("Choose a number to see how it was measured.")
 
 
 class _Detail(QLabel):
     """How the chosen number was measured."""
 
     def __init__(self) -> None:
-        super().__init__(_HOW)
+        super().__init__(tr(_HOW))
         self.setObjectName("muted")
         self.setTextFormat(Qt.TextFormat.RichText)
         self.setWordWrap(True)
@@ -28,7 +29,7 @@ class _Detail(QLabel):
 
     @Slot(str)
     def tell(self, text: str) -> None:
-        self.setText(text or _HOW)
+        self.setText(text or tr(_HOW))
 
 
 class TablePage(QWidget):

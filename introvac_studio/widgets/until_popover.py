@@ -6,12 +6,13 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QLabel, QPushButton, QWidget
 
 from introvac_studio import theme
+from introvac_studio.language import mark, tr
 from introvac_studio.widgets.popover import Popover
 from introvac_studio.widgets.segmented import Segmented
 from introvac_studio.widgets.texts import muted, tabular
 
-WITH, WITHOUT = "with", "without"
-CODE, PICTURE = "code", "picture"
+WITH, WITHOUT = mark("with"), mark("without")
+CODE, PICTURE = mark("code"), mark("picture")
 
 
 class UntilPopover(Popover):
@@ -26,33 +27,33 @@ class UntilPopover(Popover):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, "")
         self.attribute = ""
-        self.label = Segmented((WITH, WITHOUT), "label to reach")
+        self.label = Segmented((WITH, WITHOUT), tr("label to reach"))
         self.p = QDoubleSpinBox()
         self.p.setRange(0.5, 0.999)
         self.p.setDecimals(3)
         self.p.setSingleStep(0.01)
         self.p.setValue(0.95)
         self.p.setFont(tabular(self.p.font()))
-        self.p.setAccessibleName("probability to reach")
-        self.p.setToolTip("How sure the classifier is to be")
-        self.on = Segmented((CODE, PICTURE), "judged on")
+        self.p.setAccessibleName(tr("probability to reach"))
+        self.p.setToolTip(tr("How sure the classifier is to be"))
+        self.on = Segmented((CODE, PICTURE), tr("judged on"))
         self.on.setToolTip(
-            "code: exact and at once; picture: what the classifier says of the drawn picture, by search"
+            tr("code: exact and at once; picture: what the classifier says of the drawn picture, by search")
         )
-        self.go = QPushButton("Go until it holds")
+        self.go = QPushButton(tr("Go until it holds"))
         self.go.setObjectName("primary")
         self.go.setDefault(True)
         table = QGridLayout()
         table.setHorizontalSpacing(theme.GRID + theme.GRID // 2)
         table.setVerticalSpacing(theme.GRID)
         for row, (text, field) in enumerate(
-            (("Label", self.label), ("Probability", self.p), ("Judged on", self.on))
+            ((tr("Label"), self.label), (tr("Probability"), self.p), (tr("Judged on"), self.on))
         ):
             table.addWidget(QLabel(text), row, 0)
             table.addWidget(field, row, 1)
         table.setColumnStretch(1, 1)
         self.column.addLayout(table)
-        self.column.addWidget(muted("Goes from δ 0 as far as the slider reaches; one step to undo."))
+        self.column.addWidget(muted(tr("Goes from δ 0 as far as the slider reaches; one step to undo.")))
         self.column.addWidget(self.go)
         self.go.clicked.connect(self._ask)
         self.p.lineEdit().returnPressed.connect(self._ask)
@@ -60,8 +61,8 @@ class UntilPopover(Popover):
     def ask(self, attribute: str, wanted: bool, button: QWidget) -> None:
         """Open for an attribute at its button."""
         self.attribute = attribute
-        self.title.setText(f"Until it holds: {attribute}")
-        self.setAccessibleName(f"until {attribute} holds")
+        self.title.setText(tr("Until it holds: {attribute}", attribute=attribute))
+        self.setAccessibleName(tr("until {attribute} holds", attribute=attribute))
         self.label.set_value(WITH if wanted else WITHOUT)
         self.open_at(button)
         self.p.setFocus()

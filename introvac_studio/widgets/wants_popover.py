@@ -16,12 +16,13 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
+from introvac_studio.language import mark, tr
 from introvac_studio.widgets.popover import Popover
 from introvac_studio.widgets.segmented import Segmented
 from introvac_studio.widgets.texts import muted, tabular
 from introvac_studio.widgets.until_popover import WITH, WITHOUT
 
-ANY = "any"
+ANY = mark("any")
 
 
 class WantsPopover(Popover):
@@ -34,27 +35,29 @@ class WantsPopover(Popover):
     asked = Signal(object, float)
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, "Towards what is wanted")
+        super().__init__(parent, tr("Towards what is wanted"))
         self.fields: dict[str, Segmented] = {}
         self.distance = QDoubleSpinBox()
         self.distance.setDecimals(2)
         self.distance.setSingleStep(0.25)
         self.distance.setFont(tabular(self.distance.font()))
-        self.distance.setAccessibleName("how far to walk")
-        self.distance.setToolTip("Length of the walk, in standard deviations of the prior, as δ is")
-        self.go = QPushButton("Walk")
+        self.distance.setAccessibleName(tr("how far to walk"))
+        self.distance.setToolTip(tr("Length of the walk, in standard deviations of the prior, as δ is"))
+        self.go = QPushButton(tr("Walk"))
         self.go.setObjectName("primary")
         self._scroll = QScrollArea()
         self._scroll.setWidgetResizable(True)
         self._scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         last = QHBoxLayout()
-        last.addWidget(QLabel("Distance"))
+        last.addWidget(QLabel(tr("Distance")))
         last.addWidget(self.distance, 1)
         self.column.addWidget(
             muted(
-                "Climbs the gradient of log p(wanted labels): each pulls by\n"
-                "as much as it is in doubt. Kept attributes stay."
+                tr(
+                    "Climbs the gradient of log p(wanted labels): each pulls by\n"
+                    "as much as it is in doubt. Kept attributes stay."
+                )
             )
         )
         self.column.addWidget(self._scroll)

@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QComboBox, QFileDialog
 
+from introvac_studio.language import tr
 from introvac_studio.settings import Settings
 
 _CHOOSE, _KEY = "choose", "evaluate/weights"
@@ -31,12 +32,12 @@ class WeightsChooser(QComboBox):
         text = self._settings.get(_KEY, "")
         file = Path(text) if text and Path(text).is_file() else None
         self.clear()
-        self.addItem("Downloaded once", None)
+        self.addItem(tr("Downloaded once"), None)
         if file is not None:
             self.addItem(file.name, file)
             self.setItemData(1, str(file), Qt.ItemDataRole.ToolTipRole)
         self.insertSeparator(self.count())
-        self.addItem("Choose a file…", _CHOOSE)
+        self.addItem(tr("Choose a file…"), _CHOOSE)
         self.setCurrentIndex(0 if file is None else 1)
 
     @Slot(int)
@@ -45,8 +46,8 @@ class WeightsChooser(QComboBox):
         if wanted == _CHOOSE:
             before = self._settings.get(_KEY, "")
             folder = str(Path(before).parent) if before else ""
-            kinds = "Weights (*.pth);;All files (*)"
-            text, _ = QFileDialog.getOpenFileName(self, "Inception’s weights", folder, kinds)
+            kinds = tr("Weights (*.pth);;All files (*)")
+            text, _ = QFileDialog.getOpenFileName(self, tr("Inception’s weights"), folder, kinds)
             wanted = text or before
         self._settings.set(_KEY, str(wanted or ""))
         self._fill()

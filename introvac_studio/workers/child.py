@@ -24,6 +24,7 @@ import psutil
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 import trainer
+from introvac_studio.language import tr
 from trainer import events
 
 log = logging.getLogger(__name__)
@@ -190,7 +191,11 @@ class ChildThread(QThread):
                 self._over = True  # there is nothing to kill
                 if self._deadline is not None:
                     self._deadline.cancel()
-            text = f"{self.task.title} could not be started: {error.strerror or error}"
+            text = tr(
+                "{task} could not be started: {error}",
+                task=tr(self.task.title),
+                error=error.strerror or error,
+            )
             self.ended.emit(Ended("failed", text, None, None))
             return
         assert process.stdout is not None and process.stderr is not None and process.stdin is not None
@@ -242,16 +247,18 @@ class ChildThread(QThread):
         if outcome.finished == "stopped" and code in (0, 1):  # 1 where nothing could be kept
             return Ended("stopped", "", code, outcome.made, details)
         if self._we_killed:
-            text = f"{task.title} did not stop in time and was ended. {task.after_kill}"
+            text = tr("{task} did not stop in time and was ended.", task=tr(task.title))
+            text = f"{text} {tr(task.after_kill)}"
             return Ended("killed", text, code, outcome.made, details)
         if outcome.failed:
             return Ended("failed", outcome.failed, code, outcome.made, details)
         if code in (0, 1, 2):
             last = next((line for line in reversed(self._tail) if line.strip()), "")
             text = last.removeprefix(f"introvac {task.command}: ")
-            text = text or f"{task.title} ended without a word (exit {code})."
+            text = text or tr("{task} ended without a word (exit {code}).", task=tr(task.title), code=code)
             return Ended("failed", text, code, outcome.made, details)
-        text = f"{task.title} died ({_death(code)}). {task.after_kill}"
+        text = tr("{task} died ({how}).", task=tr(task.title), how=_death(code))
+        text = f"{text} {tr(task.after_kill)}"
         return Ended("killed", text, code, outcome.made, details)
 
 

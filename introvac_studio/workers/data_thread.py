@@ -22,6 +22,7 @@ import numpy as np
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 from introvac_studio.data_summary import DataRequest, DataSummary
+from introvac_studio.language import tr
 from trainer.data.cache import Cache, open_data
 from trainer.data.derive import extend
 from trainer.data.select import select, summary
@@ -91,7 +92,7 @@ class DataThread(QThread):
                 answer = _summarise(wanted, self._open(wanted))
             except Cancelled:
                 if not self._closing and self._wanted is None:
-                    self.failed.emit("Stopped before all pictures were prepared.")
+                    self.failed.emit(tr("Stopped before all pictures were prepared."))
             except (IntroVACError, OSError) as error:
                 self.failed.emit(str(error))
             except Exception as error:  # a fault of ours must not end the thread silently

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
+from introvac_studio.language import tr
 from introvac_studio.messages import ChainPath, PathWanted, Watch, WatchEnd
 from introvac_studio.workers.mailbox import Mailbox
 from introvac_studio.workers.sampling import kernels_of
@@ -94,7 +95,7 @@ class DiagnosticsThread(QThread):
             error = str(problem)
         except Exception as problem:
             _log.exception("diagnostics failed")
-            error = f"Diagnostics failed: {type(problem).__name__}: {problem}"
+            error = tr("Diagnostics failed: {error}", error=f"{type(problem).__name__}: {problem}")
         self.watchEnded.emit(WatchEnd(watch, cancelled, error))
 
     def _snapshots(self, watch: Watch) -> Iterator[diagnostics.Snapshot]:
@@ -146,6 +147,8 @@ class DiagnosticsThread(QThread):
             self.pathFailed.emit(str(problem))
         except Exception as problem:
             _log.exception("following a chain failed")
-            self.pathFailed.emit(f"Following the chain failed: {type(problem).__name__}: {problem}")
+            self.pathFailed.emit(
+                tr("Following the chain failed: {error}", error=f"{type(problem).__name__}: {problem}")
+            )
         else:
             self.pathReady.emit(ChainPath(wanted, steps, states))

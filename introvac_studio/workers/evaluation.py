@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QObject
 
+from introvac_studio.language import mark
 from introvac_studio.workers.child import ChildThread, Task
 
-EVALUATION = Task("evaluate", "The evaluation", "Nothing was written; start it again.")
-JUDGE = Task("judge", "The judge’s training", "No judge was written; start it again.")
+EVALUATION = Task("evaluate", mark("The evaluation"), mark("Nothing was written; start it again."))
+JUDGE = Task("judge", mark("The judge’s training"), mark("No judge was written; start it again."))
 
 
 def evaluation(arguments: Sequence[str], parent: QObject | None = None) -> ChildThread:

@@ -18,7 +18,7 @@ from PySide6.QtCore import QObject, Signal
 
 from introvac_studio import export_plan
 from introvac_studio.export_plan import Job, Plan
-from introvac_studio.language import tr
+from introvac_studio.language import mark, tr
 from introvac_studio.state import Image, ModelInfo
 from introvac_studio.workers.child import ChildThread, Task
 from introvac_studio.workers.serving import ServingThread
@@ -284,7 +284,7 @@ class ExportThread(ServingThread):
 
 def onnx_export(model: Path, folder: Path, parent: QObject | None = None) -> ChildThread:
     """The export of a model file in a child; call `start()` when its signals are connected."""
-    task = Task("export", "The ONNX export", "Nothing was written; start it again.")
+    task = Task("export", mark("The ONNX export"), mark("Nothing was written; start it again."))
     arguments = ["--to", "onnx", "--model", str(model), "--out", str(folder)]
     return ChildThread(task, arguments, parent=parent)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
+from introvac_studio.language import tr
 from introvac_studio.messages import Failure
 from introvac_studio.state import FaceSet
 from introvac_studio.workers.mailbox import Mailbox
@@ -77,7 +78,7 @@ class FacesThread(QThread):
 
     def _faces(self, wanted: FacesWanted) -> FaceSet:
         def tell(done: int, total: int) -> None:
-            self.progressed.emit("preparing faces", done, total)
+            self.progressed.emit(tr("preparing faces"), done, total)
 
         def stale() -> bool:
             return self._newest is not wanted
@@ -104,7 +105,7 @@ class FacesThread(QThread):
             except IntroVACError:
                 continue  # a broken picture; training counts and names them
             if done % 25 == 0 or done == len(rows):
-                self.progressed.emit("reading faces", done, len(rows))
+                self.progressed.emit(tr("reading faces"), done, len(rows))
         if not good:
             raise DataError(f"{wanted.spec}: none of its pictures can be read")
         names = tuple(source.names[i] for i in good)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QObject, QThread, Signal
 
+from introvac_studio.language import tr
 from introvac_studio.messages import (
     Codes,
     Cropped,
@@ -336,7 +337,7 @@ class InferenceThread(QThread):
     def _prior(self, stamp: int, seed: int) -> None:
         z = np.random.default_rng(seed).standard_normal(self._need(stamp).dim)
         recipe = {"face": "prior", "seed": seed}
-        self.faceReady.emit(Opened(stamp, Face(f"prior, seed {seed}", z, None, recipe)))
+        self.faceReady.emit(Opened(stamp, Face(tr("prior, seed {seed}", seed=seed), z, None, recipe)))
 
     def _encode_faces(self, stamp: int, faces: FaceSet) -> Iterator[None]:
         parts, done, told, count = [], 0, 0.0, 1
@@ -350,7 +351,7 @@ class InferenceThread(QThread):
             )
             if start + took - told > 0.1 or done == len(faces):
                 told = start + took
-                self.progressed.emit("encoding faces", done, len(faces))
+                self.progressed.emit(tr("encoding faces"), done, len(faces))
             yield
         import sklearn.decomposition  # noqa: F401  here, so that the latent view need not wait for it
 
@@ -362,7 +363,6 @@ class InferenceThread(QThread):
 
     def _until(self, request: UntilRequest) -> None:
         codec = self._need(request.stamp)
-        sense = "with" if request.wanted else "without"
 
         def see(codes: Code) -> ArrayLike:
             while (act := self._mail.take_urgent()) is not None:  # a drag goes on meanwhile
@@ -370,7 +370,12 @@ class InferenceThread(QThread):
             return codec.encode(codec.decode(codes))[0]
 
         def tell(done: int, total: int) -> None:
-            self.progressed.emit(f"searching {sense} {request.name}", done, total)
+            what = (
+                tr("searching with {name}", name=request.name)
+                if request.wanted
+                else tr("searching without {name}", name=request.name)
+            )
+            self.progressed.emit(what, done, total)
 
         try:
             reach = until.until_image(

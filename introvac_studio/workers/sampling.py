@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
+from introvac_studio.language import tr
 from introvac_studio.messages import SampledBatch, SamplingEnd, SamplingPlan, SamplingRequest
 from introvac_studio.workers.serving import ServingThread
 from trainer import device, sampling
@@ -72,7 +73,7 @@ class SamplingThread(ServingThread):
             error = str(problem)
         except Exception as problem:
             _log.exception("sampling failed")
-            error = f"Sampling failed: {type(problem).__name__}: {problem}"
+            error = tr("Sampling failed: {error}", error=f"{type(problem).__name__}: {problem}")
         return SamplingEnd(request, drawn, accepted, cancelled, error)
 
     def _open(self, request: SamplingRequest) -> Codec:

@@ -22,10 +22,11 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Slot
 
+from introvac_studio.language import mark
 from introvac_studio.workers.child import STOP_WAIT, ChildThread, Task
 from trainer import events
 
-TRAINING = Task("train", "Training", "The run can be resumed from its last checkpoint.")
+TRAINING = Task("train", mark("Training"), mark("The run can be resumed from its last checkpoint."))
 
 
 class TrainerThread(ChildThread):

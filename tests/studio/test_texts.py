@@ -26,6 +26,8 @@ from introvac_studio import studio as studio_module
 from introvac_studio.settings import Settings
 from introvac_studio.studio import Studio
 from tests.studio.conftest import WAIT
+from trainer import config
+from trainer.config import FAKE
 from trainer.data.avatars import CREDIT
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
@@ -33,16 +35,8 @@ pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 # Modules whose texts do not all go through the catalogue yet. Take one out when it is converted.
 UNCONVERTED = frozenset(
     f"introvac_studio.{name}"
-    for name in (
-        "panels.data", "panels.evaluate", "panels.generate", "panels.training",
-        "widgets.config_form", "widgets.cosine_view", "widgets.data_chooser", "widgets.diagnostics_view",
-        "widgets.evaluation_foot", "widgets.evaluation_plots", "widgets.evaluation_view", "widgets.gallery",
-        "widgets.heat_map", "widgets.judge_chooser", "widgets.leakage_page", "widgets.loss_plot",
-        "widgets.metric_table", "widgets.model_chooser", "widgets.picture_browser", "widgets.sampler_form",
-        "widgets.samples_view", "widgets.segmented", "widgets.table_page", "widgets.until_popover",
-        "widgets.run_form", "widgets.wants_popover", "widgets.weights_chooser",
-    )
-)  # fmt: skip
+    for name in ("panels.data", "panels.training", "widgets.gallery", "widgets.run_form")
+)
 # What Qt and pyqtgraph say themselves; Qt's own catalogues translate the first.
 THEIRS = {"Close", "Float", "Scroll Left", "Scroll Right", "Press shortcut", "Export...", CREDIT}
 # Names and units that no language translates.
@@ -86,11 +80,16 @@ def bare(text: str, data: list[str]) -> str:
     inner = None
     while inner != text:  # brackets within brackets
         inner, text = text, re.sub(r"⟦[^⟦⟧]*⟧", " ", text)
-    text = re.sub(r"<[^>]*>|&[a-z]+;", " ", text)
+    text = re.sub(r"<[^>]*>|&[a-z]+;|--set \w+=…", " ", text)
     text = re.sub(r"\S*[/\\]\S*", " ", text)  # paths are data
     for word in sorted((*data, *NAMES), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", " ", text)
     return " ".join(re.findall(r"[^\W\d_]{2,}", text))
+
+
+def words_of_settings() -> list[str]:
+    """What `--set` takes, which is the same in every language."""
+    return [str(word) for _, setting in config.settings() for word in setting.metadata.get("choices") or ()]
 
 
 def said(widget: QWidget) -> Iterator[str]:
@@ -123,6 +122,7 @@ def test_that_no_text_passes_the_catalogue_by(foreign: Studio) -> None:
     state = foreign.state
     assert state.model is not None and state.faces is not None
     data = [*state.model.attributes, *state.faces.attributes, *state.faces.names, state.model.name]
+    data += [FAKE, *config.PRESETS, *words_of_settings()]
     data += [state.model.device, str(state.model.path), state.model.path.name]
     found: dict[str, set[str]] = {}
     guide = foreign.guide
