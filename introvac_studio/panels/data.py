@@ -25,7 +25,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFileDialog,
-    QFrame,
     QGridLayout,
     QHBoxLayout,
     QHeaderView,
@@ -37,7 +36,6 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSpinBox,
     QStyledItemDelegate,
     QStyleOptionViewItem,
@@ -54,6 +52,7 @@ from introvac_studio.data_summary import DataChoice, DataRequest, DataSummary
 from introvac_studio.language import tr
 from introvac_studio.settings import Settings
 from introvac_studio.widgets.examples import Examples
+from introvac_studio.widgets.form_area import form_area
 from introvac_studio.widgets.texts import heading, muted, tabular
 from trainer.data.derive import parse
 from trainer.data.shards import any_in
@@ -185,11 +184,7 @@ class DataPanel(QWidget):
         left, right = QWidget(), QWidget()
         self._build_left(left)
         self._build_right(right)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(right)
+        area = form_area(right)
         left.setMinimumWidth(320)
         left.setMaximumWidth(420)
         layout = QHBoxLayout(self)

@@ -14,17 +14,15 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtCore import QSize, Signal, Slot
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
-    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QMenu,
     QPushButton,
-    QScrollArea,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -45,6 +43,7 @@ from introvac_studio.settings import Settings
 from introvac_studio.state import StudioState
 from introvac_studio.widgets.data_chooser import DataChooser
 from introvac_studio.widgets.evaluation_foot import EvaluationFoot
+from introvac_studio.widgets.form_area import form_area
 from introvac_studio.widgets.judge_chooser import JudgeChooser
 from introvac_studio.widgets.model_chooser import RECENT, ModelChooser
 from introvac_studio.widgets.texts import Banner, Line, heading, muted
@@ -98,11 +97,7 @@ class EvaluatePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidget(self._build_form())
+        area = form_area(self._build_form())
         layout.addWidget(area, 1)
         self.foot = EvaluationFoot()
         self.status, self.bar, self.pace = self.foot.status, self.foot.bar, self.foot.pace

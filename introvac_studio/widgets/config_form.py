@@ -21,7 +21,6 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QLabel,
     QLineEdit,
-    QScrollArea,
     QSpinBox,
     QToolButton,
     QVBoxLayout,
@@ -31,6 +30,7 @@ from PySide6.QtWidgets import (
 from introvac_studio import theme
 from introvac_studio.catalogue import name_of
 from introvac_studio.language import mark, tr
+from introvac_studio.widgets.form_area import form_area
 from trainer import config, setup
 from trainer.errors import ConfigError
 
@@ -257,10 +257,7 @@ class ConfigForm(QWidget):
         self._layout.setColumnStretch(1, 1)
         self._layout.setColumnMinimumWidth(2, 28)  # so that nothing jumps when a revert button comes
         self._fill(exclude)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(body)
+        area = form_area(body, framed=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(area, 1)

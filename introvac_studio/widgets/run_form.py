@@ -12,14 +12,12 @@ from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QFileDialog,
-    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -30,6 +28,7 @@ from introvac_studio.language import tr
 from introvac_studio.run_request import RunRequest, default_run
 from introvac_studio.settings import RUNS, Settings, runs_folder
 from introvac_studio.widgets.config_form import ConfigForm, as_text
+from introvac_studio.widgets.form_area import form_area
 from introvac_studio.widgets.texts import Banner, heading, muted, tabular
 from trainer import config
 from trainer.run_files import CONFIG_FILE
@@ -97,11 +96,7 @@ class RunPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidget(self._build_form())
+        area = form_area(self._build_form())
         layout.addWidget(area, 1)
         layout.addWidget(self._build_foot())
         self.setMinimumWidth(256)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
 
 from introvac_studio.language import tr
@@ -38,6 +38,7 @@ class Segmented(QWidget):
         for number, text in enumerate(map(tr, choices)):
             button = QPushButton(text)
             button.setCheckable(True)
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a ring only for the keyboard
             button.setAccessibleName(f"{name}: {text}")
             if number in (0, len(choices) - 1):
                 button.setProperty("end", "last" if number else "first")
