@@ -336,6 +336,7 @@ class MainWindow(QMainWindow):
         index = self._stack.addWidget(workspace)
         button = QPushButton(tr(title))
         button.setObjectName("workspace")
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a ring only for the keyboard
         button.setCheckable(True)
         button.setToolTip(f"{tr(title)} (Ctrl+{index + 1})")
         self._tabs.addButton(button, index)
