@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from introvac_studio.messages import ExportJob
 from introvac_studio.panels.editor import EditorPanel
 from introvac_studio.panels.faces import FacesPanel
 from introvac_studio.panels.generate import GeneratePanel
-from introvac_studio.settings import Settings
+from introvac_studio.settings import PHOTOS, Settings, remember_photo
 from introvac_studio.state import Code, Edit, Face, ModelInfo, StudioState
 from introvac_studio.widgets.pictures import mime_photos
 from introvac_studio.workers.child import ChildThread, Ended
@@ -34,6 +35,7 @@ from trainer.errors import IntroVACError, ModelError
 
 MENU = mark("&File")
 SUFFIXES = (".png", ".jpg", ".jpeg", *animation.SUFFIXES)  # of files that may carry a recipe
+_SHOWN = 200  # letters of a file's name that a recipe gives
 ENDS = 300  # faces offered as the end of a path
 
 
@@ -346,7 +348,8 @@ class Exporting(QObject):
         others = dict.fromkeys([*recent, resources.path(resources.DEMO)])
         own = None if model is None else model.path
         self._pending = None
-        self.thread_.submit(Look(path, model, tuple(p for p in others if p != own), as_photo))
+        known = frozenset(self._settings.texts(PHOTOS))
+        self.thread_.submit(Look(path, model, tuple(p for p in others if p != own), as_photo, known))
 
     @Slot(object)
     def _on_end(self, end: object) -> None:
@@ -380,6 +383,10 @@ class Exporting(QObject):
             self._pending = None
         return self._pending is not None
 
+    def give_up(self) -> None:
+        """The model of a picture could not be opened: its face does not come."""
+        self._pending = None
+
     @Slot()
     def _on_faces(self) -> None:
         """The model of a picture is open, and its faces are there."""
@@ -408,6 +415,20 @@ class Exporting(QObject):
         self._set = faces if len(faces) > 1 else ()
         self.editWanted.emit()
         self.told.emit(self._recall(note, name))
+        if found.unread and faces[0].original is None:
+            self._window.notifications.notify(
+                tr(
+                    "{name} names a photo on this machine: {file}. It was not read, for you have not opened "
+                    "it here before.",
+                    name=name, file=found.unread[:_SHOWN],
+                ),
+                action=(tr("Read it"), partial(self._read_photo, found)),
+            )  # fmt: skip
+
+    def _read_photo(self, found: Looked) -> None:
+        """Take up a picture once more, with the photo that it names."""
+        remember_photo(self._settings, found.unread)
+        self.open_edit(found.look.path)
 
     def _with_original(self, face: Face) -> Face:
         """With the picture that it came from, where the browser has it."""

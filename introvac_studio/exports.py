@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from introvac_studio.state import Edit, Face, Image, ModelInfo
+from introvac_studio.state import LARGEST, Edit, Face, Image, ModelInfo
 from trainer import directions, grid, latent
 from trainer.errors import IntroVACError, ModelError
+
+# A recipe may be anyone's: what goes further than this was not made here.
+FARTHEST = 10 * LARGEST  # of an amount
+MOST_ADDED = 64  # directions that it brings along
+MOST_FACES = 10_000
 
 Decode = Callable[[ArrayLike], Image]
 
@@ -62,7 +66,7 @@ def reopened(note: Mapping[str, Any], model: ModelInfo) -> tuple[Face, Edit]:
         raise ModelError("its recipe is not that of an edited face") from error
     if note.get("layout") == "path":  # written before a path's ends were codes without the edit
         edit = Edit(keep=edit.keep)
-    if mu.ndim != 1 or not all(map(math.isfinite, edit.amounts.values())):
+    if mu.ndim != 1 or not all(abs(amount) <= FARTHEST for amount in edit.amounts.values()):
         raise ModelError("its recipe is not that of an edited face")
     for name in edit.keep:
         model.planes.normal(name)
@@ -77,7 +81,7 @@ def with_directions(note: Mapping[str, Any], planes: latent.Hyperplanes) -> late
         ModelError: they are none.
     """
     added = note.get("directions", {})
-    if not isinstance(added, Mapping):
+    if not isinstance(added, Mapping) or len(added) > MOST_ADDED:
         raise ModelError("its recipe has no readable directions")
     for name, row in added.items():
         if str(name) in planes.names:
@@ -96,7 +100,10 @@ def others(note: Mapping[str, Any], model: ModelInfo) -> list[Face]:
         ModelError: codes of another dimension, or not finite.
     """
     found = []
-    for about, z in zip(list(note.get("faces", ()))[1:], list(note.get("z", ()))[1:], strict=False):
+    faces, zs = note.get("faces", ()), note.get("z", ())
+    if not isinstance(faces, list | tuple) or not isinstance(zs, list | tuple):
+        raise ModelError("its recipe is not that of an edited face")
+    for about, z in zip(faces[1:MOST_FACES], zs[1:MOST_FACES], strict=False):
         if isinstance(about, Mapping):
             about = dict(about)
             name = str(about.pop("name", "face"))

@@ -18,7 +18,7 @@ from introvac_studio.messages import Opened, PhotoRead
 from introvac_studio.panels.editor import EditorPanel
 from introvac_studio.panels.faces import FacesPanel
 from introvac_studio.photo_dialog import SHOW, PhotoDialog
-from introvac_studio.settings import Settings
+from introvac_studio.settings import PHOTOS, Settings, remember_photo
 from introvac_studio.state import Image, StudioState
 from introvac_studio.widgets.image_view import ImageView
 from introvac_studio.widgets.pictures import PNG, mime_photos, picture_mime, scaled, web_address
@@ -28,6 +28,7 @@ from trainer.align import Box
 from trainer.photos import PASTED
 
 _FILE, _EDIT = "&File", "&Edit"  # menus
+_SHOWN = 200  # letters of a file's name that a recipe gives
 _THUMBNAIL = 96  # side of what hangs at the pointer during a drag
 
 
@@ -159,6 +160,8 @@ class Photos(QObject):
         if self._state.model is None or read.stamp != self._state.model.stamp:
             return
         self._read = read
+        if read.photo.file is not None:
+            remember_photo(self._settings, read.photo.file)
         self.told.emit(self._how(read))
         if read.asked or (not read.photo.fits(read.crop) and self._settings.get(SHOW, True)):
             self._show(read)
@@ -206,6 +209,13 @@ class Photos(QObject):
                 self._show(replace(read, box=photos.box_of(face.recipe, read.photo)))
         elif file == PASTED:
             self.complained.emit(tr("The pasted picture is not kept any more; paste it again to crop it."))
+        elif file not in self._settings.texts(PHOTOS):  # named by a recipe, which may be anyone's
+            self.complained.emit(
+                tr(
+                    "{file} has not been opened here before; open it as a photo to crop it.",
+                    file=file[:_SHOWN],
+                )
+            )
         else:
             self._inference.read_photo(model.stamp, Path(file), face.name, face.recipe)
 

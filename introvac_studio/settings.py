@@ -16,7 +16,9 @@ LANGUAGE = "look/language"  # a code as "de"; empty: the desktop's
 DEVICE = "pictures/device"  # "auto", "cpu", "cuda" or "mps"
 DESKTOP = "notifications/desktop"  # whether the desktop tells what happens behind other windows
 GREETED = "welcome/seen"  # whether the greeting of a first launch was closed
+PHOTOS = "photo/opened"  # files that the user opened as photos, the newest first
 RUNS = "training/root"  # the folder of new runs; empty: the usual one
+MOST_PHOTOS = 100  # remembered
 
 
 class Settings:
@@ -61,6 +63,12 @@ class Settings:
         for key in self._store.allKeys():
             if key.startswith(prefix):
                 self._store.remove(key)
+
+
+def remember_photo(settings: Settings, file: Path | str) -> None:
+    """Note that the user knows of a photo, so that a recipe which names it may have it read."""
+    before = [text for text in settings.texts(PHOTOS) if text != str(file)]
+    settings.set_texts(PHOTOS, [str(file), *before][:MOST_PHOTOS])
 
 
 def runs_folder(settings: Settings) -> Path:

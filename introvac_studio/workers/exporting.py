@@ -74,12 +74,14 @@ class Look:
         model: the open model.
         others: model files that may have made it.
         as_photo: whether a picture that tells nothing is a photo to edit.
+        photos: files that may be read where the recipe names one of them; it may be anyone's.
     """
 
     path: Path
     model: ModelInfo | None
     others: tuple[Path, ...] = ()
     as_photo: bool = False
+    photos: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +92,7 @@ class Looked:
     note: Mapping[str, Any] | None = None
     model: Path | None = None
     original: Image | None = None  # the photo that the first face came from, as the model sees it
+    unread: str = ""  # the file that it is in, where that may not be read
     error: str = ""
     stopped: bool = False
 
@@ -269,7 +272,7 @@ class ExportThread(ServingThread):
             return Looked(look)
         digest = note.get("model")
         if look.model is not None and digest == look.model.digest:
-            return Looked(look, note, look.model.path, _photo(note, look.model.size))
+            return _found(look, note, look.model.path, look.model.size)
         for path in look.others:
             if self.stopped(look):
                 return Looked(look, stopped=True)
@@ -278,7 +281,7 @@ class ExportThread(ServingThread):
             except IntroVACError:
                 continue
             if file.digest == digest:
-                return Looked(look, note, path, _photo(note, file.config.image_size))
+                return _found(look, note, path, file.config.image_size)
         return Looked(look, note)
 
 
@@ -289,16 +292,19 @@ def onnx_export(model: Path, folder: Path, parent: QObject | None = None) -> Chi
     return ChildThread(task, arguments, parent=parent)
 
 
-def _photo(note: Mapping[str, Any], size: int) -> Image | None:
-    """The photo that a recipe's first face came from (S, S, 3), cropped as it was; None where it is gone."""
+def _found(look: Look, note: Mapping[str, Any], model: Path, size: int) -> Looked:
+    """With the photo that the first face came from, cropped as it was, where it is there and may be read."""
     faces = note.get("faces")
-    first = faces[0] if isinstance(faces, list) and faces else None
-    if not isinstance(first, dict) or first.get("face") != "photo":
-        return None
+    first = faces[0] if isinstance(faces, list) and faces and isinstance(faces[0], dict) else {}
+    file = first.get("file") if first.get("face") == "photo" else None
+    if not isinstance(file, str) or file == photos.PASTED:
+        return Looked(look, note, model)
+    if file not in look.photos:
+        return Looked(look, note, model, unread=file)
     try:
-        return photos.redo(first, size)
+        return Looked(look, note, model, photos.redo(first, size))
     except (IntroVACError, OSError, TypeError, ValueError):
-        return None
+        return Looked(look, note, model)
 
 
 def _reduced(picture: PillowImage.Image, side: int) -> NDArray[np.uint8]:
