@@ -55,6 +55,10 @@ class Comparing(QObject):
         """The menu's part."""
         return (Command("&View", tr("Compare models"), "Ctrl+Shift+K", self.wanted.emit),)
 
+    def set_device(self, device: str) -> None:
+        """Compute elsewhere from the next request on."""
+        self._device = device
+
     def close(self) -> None:
         """Stop the thread and wait for it."""
         self.thread_.close()

@@ -373,3 +373,4 @@ class Failure:
 
     what: str
     text: str
+    stamp: int = 0  # of the opening that failed, where it was one

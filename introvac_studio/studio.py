@@ -494,6 +494,7 @@ class Studio(QObject):
         """Open the model again, where pictures are computed from now on."""
         self._device = self.generate.device = self.evaluations.panel.device = device
         self.exporting.thread_.set_device(device)
+        self.comparing.set_device(device)
         if self.state.model is not None:
             self.open_model(self.state.model.path)
 
@@ -529,7 +530,10 @@ class Studio(QObject):
 
     @Slot(object)
     def _on_open_failed(self, failure: Failure) -> None:
-        self._open_failed(failure.text)
+        if failure.stamp == self._model_wanted:  # else another model is under way, whose answers count
+            self._open_failed(failure.text)
+        else:
+            self.complain(failure.text)
 
     def _open_failed(self, text: str) -> None:
         """Say why a model did not open; what was open stays, and where nothing was, the demo opens."""
@@ -537,6 +541,7 @@ class Studio(QObject):
         self.window.show_progress(tr("ready"), 0, 0)
         self._on_model_changed()
         state = self.state
+        self.exporting.give_up()
         if state.model is None:
             if demo.exists() and str(demo) not in text:
                 self.settings.set("model/last", "")
@@ -547,6 +552,10 @@ class Studio(QObject):
             self._request_reconstruction()
             if state.faces is not None and state.codes is None:
                 self.inference.encode_faces(state.model.stamp, state.faces)
+            if state.face is None:  # so was the one that was to be carried over
+                self._carried = None
+                if state.faces is not None:
+                    self.open_row(self._first_face(state.faces, state.model))
         self.complain(text)
 
     @Slot()

@@ -269,7 +269,7 @@ class ComparePanel(QWidget):
         if self.over_training:
             if answer.request.whole:
                 self._answers[answer.label] = answer
-            if answer.label != (self.label or self._labels[-1]):
+            if not self._labels or answer.label != (self.label or self._labels[-1]):
                 return
         self._show(answer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import shiboken6
 from numpy.typing import NDArray
 from PySide6.QtCore import QSize, Qt, Slot
 from PySide6.QtGui import QColor, QFont, QIcon, QPixmap
@@ -103,6 +104,8 @@ class HistoryPanel(QWidget):
     @Slot()
     def _refresh(self) -> None:
         """Show the stack as it is."""
+        if not shiboken6.isValid(self._stack):  # emptied by its own end, when the document goes first
+            return
         count, present, clean = self._stack.count(), self._stack.index(), self._stack.cleanIndex()
         rows = 0 if self._state.face is None else count + 1
         for step in [s for s in self._faces if s > count]:

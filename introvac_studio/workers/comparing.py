@@ -35,6 +35,7 @@ class _Open:
     codec: Codec
     written: int  # the file's time of writing, in ns
     bytes: int
+    device: str  # as it was asked for
     source: Image | None = None
     mu: Code | None = None
     reconstruction: Image | None = field(default=None)
@@ -129,8 +130,8 @@ class CompareThread(ServingThread):
 
         about = path.stat()
         known = self._models.pop(path, None)
-        if known is None or known.written != about.st_mtime_ns:
-            known = _Open(Codec(path, request.device), about.st_mtime_ns, about.st_size)
+        if known is None or (known.written, known.device) != (about.st_mtime_ns, request.device):
+            known = _Open(Codec(path, request.device), about.st_mtime_ns, about.st_size, request.device)
         self._models[path] = known
         while sum(model.bytes for model in self._models.values()) > ROOM and len(self._models) > 1:
             self._models.popitem(last=False)

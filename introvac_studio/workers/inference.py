@@ -216,7 +216,7 @@ class InferenceThread(QThread):
             ready = expected is not None and expected[:2] == (path, device)
             codec = expected[2] if expected is not None and ready else Codec(path, device)
         except (IntroVACError, OSError, RuntimeError) as error:
-            self.openFailed.emit(Failure("model", str(error)))
+            self.openFailed.emit(Failure("model", str(error), stamp))
             return
         self._codec, self._stamp = codec, stamp
         self.modelOpened.emit(

@@ -1,0 +1,224 @@
+"""Answers that come too late, and files that someone else made."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import QSettings
+from pytestqt.qtbot import QtBot
+
+from introvac_studio import exports, resources
+from introvac_studio import studio as studio_module
+from introvac_studio.comparison import Compared, CompareRequest
+from introvac_studio.panels.history import HistoryPanel
+from introvac_studio.settings import PHOTOS, Settings, remember_photo
+from introvac_studio.state import Edit, Face, StudioState
+from introvac_studio.studio import Studio
+from trainer import codec, grid
+from trainer.errors import CheckpointError, ModelError
+
+from .conftest import WAIT
+
+DEMO = resources.path(resources.DEMO)
+
+
+@pytest.fixture(scope="module")
+def studio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """One window for all tests here, on the demo model with 48 faces."""
+    qtbot = QtBot(request)
+    store = QSettings(str(tmp_path_factory.mktemp("settings") / "s.ini"), QSettings.Format.IniFormat)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(studio_module, "AVATARS", "avatars:48:1")
+        made = Studio("cpu", Settings(store))
+        made.window.resize(1280, 800)
+        made.show()
+        made.start(None)
+        qtbot.waitUntil(lambda: made.state.codes is not None and made.state.face is not None, timeout=WAIT)
+        yield made
+        made.shut_down()
+        made.window.accept_close()
+        made.window.deleteLater()
+
+
+def _said(studio: Studio) -> str:
+    return " | ".join(notice.text for notice in studio.window.notifications.past)
+
+
+def test_that_a_late_failure_leaves_the_model_that_came_after_it(
+    studio: Studio, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, begun, go = tmp_path / "broken.safetensors", threading.Event(), threading.Event()
+    usual = codec.Codec.__init__
+
+    def slow(self: codec.Codec, path: Path, *rest: object) -> None:
+        if path == broken:
+            begun.set()
+            go.wait(60)
+            raise CheckpointError(f"{path}: is late and broken")
+        usual(self, path, *rest)
+
+    monkeypatch.setattr(codec.Codec, "__init__", slow)
+    studio.open_model(broken)
+    assert begun.wait(60)
+    studio.open_model(DEMO)
+    wanted = studio._model_wanted
+    go.set()
+    qtbot.waitUntil(lambda: "late and broken" in _said(studio), timeout=WAIT)
+    qtbot.waitUntil(lambda: studio.state.model.stamp == wanted, timeout=WAIT)
+    qtbot.waitUntil(lambda: studio.state.codes is not None and studio.state.face is not None, timeout=WAIT)
+    studio.state.commit("edit", Edit({"Eyeglasses": 1.5}))
+    qtbot.waitUntil(
+        lambda: studio.editor._frame is not None and studio.editor._frame.serial == studio.state.revision,
+        timeout=WAIT,
+    )
+
+
+def test_that_a_face_waits_no_longer_for_a_model_that_does_not_open(
+    studio: Studio, qtbot: QtBot, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone.safetensors"
+    note = exports.recipe(replace(studio.state.model, digest="x" * 64), [studio.state.face], Edit())
+    face = studio.state.face
+    studio.exporting._pending = _looked(studio, tmp_path / "a.png", note, gone)
+    with qtbot.waitSignal(studio.inference.openFailed, timeout=WAIT):
+        studio.open_model(gone)
+    said = len(studio.window.notifications.past)
+    studio.open_faces("avatars:24:2")
+    qtbot.waitUntil(lambda: studio.state.faces is not None and len(studio.state.faces) == 24, timeout=WAIT)
+    assert studio.state.face is face and len(studio.window.notifications.past) == said
+
+
+def _looked(studio: Studio, path: Path, note: dict[str, object], model: Path) -> object:
+    from introvac_studio.workers.exporting import Look, Looked
+
+    return Looked(Look(path, studio.state.model), note, model)
+
+
+def test_that_another_device_is_the_compared_models_too(studio: Studio) -> None:
+    asked: list[CompareRequest] = []
+    comparing = studio.comparing
+    comparing.shown, submit = True, comparing.thread_.submit
+    comparing.thread_.submit = asked.append  # type: ignore[method-assign]
+    comparing.panel.model.show_paths([DEMO], DEMO)
+    try:
+        comparing.set_device("mps")
+        comparing._ask_whole()
+        studio.guide.deviceChanged.emit("cpu")
+        comparing._ask_whole()
+    finally:
+        comparing.shown, comparing.thread_.submit = False, submit  # type: ignore[method-assign]
+    assert [one.device for one in asked] == ["mps", "cpu"]
+
+
+def test_that_an_answer_for_a_run_whose_list_is_gone_is_dropped(studio: Studio, tmp_path: Path) -> None:
+    panel, state = studio.comparing.panel, studio.state
+    panel.way.set_value(panel._ways[1])
+    panel.show_run(tmp_path)
+    image = np.zeros((32, 32, 3), np.uint8)
+    request = CompareRequest(state.revision, Face("a", np.zeros(2)), image, Edit(), {}, False, tmp_path)
+    panel.show_compared(Compared(request, "epoch 2", 32, image, {}))
+    assert panel._other is None
+    panel.way.set_value(panel._ways[0])
+
+
+def test_that_history_outlives_its_document(qtbot: QtBot) -> None:
+    state = StudioState()
+    panel = HistoryPanel(state)
+    qtbot.addWidget(panel)
+    state.face = Face("a", np.zeros(2))
+    state.undo_stack.push(_step())
+    assert panel.list.count() == 2
+    with qtbot.captureExceptions() as raised, qtbot.waitSignal(state.destroyed):
+        state.deleteLater()
+    assert raised == []
+
+
+def _step() -> object:
+    from PySide6.QtGui import QUndoCommand
+
+    return QUndoCommand("a step")
+
+
+def test_that_a_recipe_brings_no_flood_of_directions_or_faces(studio: Studio) -> None:
+    model = studio.state.model
+    row = {"w": [1.0] * model.dim, "b": 0.0}
+    some = {f"d{k}": row for k in range(exports.MOST_ADDED)}
+    planes = exports.with_directions({"directions": some}, model.planes)
+    assert len(planes.names) == len(model.planes.names) + exports.MOST_ADDED
+    with pytest.raises(ModelError, match="directions"):
+        exports.with_directions({"directions": some | {"more": row}}, model.planes)
+    many = {"faces": [{}] * 20_000, "z": [[0.0] * model.dim] * 20_000}
+    assert len(exports.others(many, model)) == exports.MOST_FACES - 1
+
+
+@pytest.fixture
+def named(studio: Studio, qtbot: QtBot, tmp_path: Path) -> tuple[Path, Path]:
+    """A picture whose recipe names a photo that was never opened here, and the photo."""
+    qtbot.waitUntil(lambda: studio.state.face is not None, timeout=WAIT)
+    private = tmp_path / "private.png"
+    Image.fromarray(np.random.default_rng(3).integers(0, 255, (80, 80, 3), np.uint8)).save(private)
+    recipe = {"face": "photo", "file": str(private), "crop": "square"}
+    face = Face("stranger", np.full(studio.state.model.dim, 0.25), None, recipe)
+    path = tmp_path / "gift.png"
+    grid.save(
+        Image.new("RGB", (64, 64)), path, exports.recipe(studio.state.model, [face], Edit({"Hat": 1.0}))
+    )
+    return path, private
+
+
+def test_that_a_photo_which_a_recipe_names_is_read_only_when_the_user_says_so(
+    studio: Studio, qtbot: QtBot, named: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, private = named
+    read: list[Path] = []
+    usual = Image.open
+    monkeypatch.setattr(
+        Image, "open", lambda file, *a, **k: read.append(getattr(file, "name", file)) or usual(file, *a, **k)
+    )
+    state = studio.state
+    studio.exporting.open_edit(path)
+    qtbot.waitUntil(lambda: state.face.name == "stranger", timeout=WAIT)
+    assert state.face.original is None and str(private) not in map(str, read)
+    toast, notice = studio.window.notifications.toasts[-1]
+    assert str(private) in notice.text
+    studio.photos.show_crop()
+    assert studio.photos.dialog is None and "opened here before" in _said(studio)
+    toast.acted.emit()
+    qtbot.waitUntil(lambda: state.face.original is not None, timeout=WAIT)
+    assert str(private) in map(str, read) and str(private) in studio.settings.texts(PHOTOS)
+
+
+def test_that_a_photo_opened_here_is_known_and_old_ones_are_forgotten(settings: Settings) -> None:
+    for k in range(120):
+        remember_photo(settings, f"/p/{k}.png")
+    remember_photo(settings, "/p/50.png")
+    known = settings.texts(PHOTOS)
+    assert known[:2] == ["/p/50.png", "/p/119.png"] and len(known) == len(set(known)) == 100
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"deltas": {"Hat": 1e300}},
+        {"deltas": {"Hat": -1001.0}},
+        {"faces": 3},
+        {"z": [[0.0], "text", {"a": 1}]},
+        {"keep": [["Hat"]]},
+        {"offset": "far"},
+    ],
+)
+def test_that_a_strangers_recipe_is_refused_in_words(studio: Studio, change: dict[str, object]) -> None:
+    model = studio.state.model
+    face = Face("a", np.zeros(model.dim))
+    note = json.loads(json.dumps(exports.recipe(model, [face, face, face], Edit()) | change))
+    with pytest.raises(ModelError):
+        planes = exports.with_directions(note, model.planes)
+        exports.reopened(note, replace(model, planes=planes))
+        exports.others(note, model)
