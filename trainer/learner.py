@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -88,12 +89,19 @@ class Learner:
             for group in optimiser.param_groups:
                 group["lr"] = rate
 
-    def step(self, x: Tensor, labels: Tensor, at: int, game: bool) -> Stepped:
-        """One step on this process's part of a batch; its noise follows from `at`, the steps before it."""
+    def step(
+        self, x: Tensor, labels: Tensor, at: int, game: bool, unwanted: Callable[[], bool] | None = None
+    ) -> Stepped:
+        """One step on this process's part of a batch; its noise follows from `at`, the steps before it.
+
+        Raises:
+            AbandonedError: `unwanted`, asked until something would change, said so.
+        """
         dtype = torch.promote_types(self.precision.dtype, torch.float32)
         noise, z_g = self._noise(at, len(x)).to(dtype)
+        stepped = self._step(self.optimisers, x.to(dtype), labels, noise, z_g, game, unwanted)
         self.model.game_played |= game
-        return self._step(self.optimisers, x.to(dtype), labels, noise, z_g, game)
+        return stepped
 
     def follow(self, step: int, finite: Tensor) -> None:
         """Let the moving average take in what the last of so many steps did."""
@@ -101,13 +109,21 @@ class Learner:
             self.average.follow(self.model, step, finite)
 
     def _step(
-        self, optimisers: Any, x: Tensor, labels: Tensor, noise: Tensor, z_g: Tensor, game: bool
+        self,
+        optimisers: Any,
+        x: Tensor,
+        labels: Tensor,
+        noise: Tensor,
+        z_g: Tensor,
+        game: bool,
+        unwanted: Callable[[], bool] | None = None,
     ) -> Stepped:
         loss, reduce = self._config.loss, self._group.mean_ if self._group.several else None
         common = (self.model, optimisers, x, labels, noise)
         if game:
             first = len(x) * self._group.place.rank
-            return introvac_step(*common, z_g, loss, self.precision, self._config.game, reduce, first)
+            rules = self._config.game
+            return introvac_step(*common, z_g, loss, self.precision, rules, reduce, first, unwanted)
         return vac_step(*common, loss, self.precision, reduce)
 
     def _noise(self, step: int, rows: int) -> Tensor:

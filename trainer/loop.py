@@ -35,7 +35,7 @@ from trainer.presence import attended
 from trainer.run_files import MODEL_FILE
 from trainer.run_folder import DivergedError, RunFolder, Standing
 from trainer.schedule import Schedule
-from trainer.steps import Optimisers, Stepped
+from trainer.steps import AbandonedError, Optimisers, Stepped
 
 __all__ = ["DivergedError", "Trainer"]
 
@@ -253,9 +253,11 @@ class Trainer:
         return rank_part(rows, self.group.place.rank, self.group.place.world)
 
     def _take_step(self, x: Tensor, labels: Tensor) -> Iterator[events.Event]:
-        """One step, counted; an event and an error where it does not fit in memory."""
+        """One step, counted unless a stop came first; an event and an error where memory is short."""
         try:
             stepped = self._train_step(x, labels)
+        except AbandonedError:
+            return  # it is taken when the run goes on
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
@@ -274,7 +276,9 @@ class Trainer:
         self.learner.follow(self.step, stepped.finite)
 
     def _train_step(self, x: Tensor, labels: Tensor) -> Stepped:
-        return self.learner.step(x, labels, self.step, self.schedule.in_game(self.step))
+        alone = not self.group.several  # other processes wait in the midst of their step
+        unwanted = (lambda: self.control.stopping) if alone else None
+        return self.learner.step(x, labels, self.step, self.schedule.in_game(self.step), unwanted)
 
     def _pause(self) -> Iterator[events.Event]:
         yield from self._save("last")

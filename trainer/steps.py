@@ -48,6 +48,15 @@ class Optimisers:
 Reduce = Callable[[list[Tensor]], None]  # averages tensors over processes, in place
 
 
+class AbandonedError(Exception):
+    """A step was given up before it changed anything."""
+
+
+def _unless(unwanted: Callable[[], bool] | None) -> None:
+    if unwanted is not None and unwanted():
+        raise AbandonedError
+
+
 @dataclass(frozen=True)
 class Stepped:
     """What a step did.
@@ -251,6 +260,7 @@ def introvac_step(
     game: GameConfig | None = None,
     reduce: Reduce | None = None,
     first: int = 0,
+    unwanted: Callable[[], bool] | None = None,
 ) -> Stepped:
     """One step of Algorithm 1: the VAC loss and both sides of the game.
 
@@ -266,16 +276,21 @@ def introvac_step(
         game: the rules; `update_order` `updated` scores the decoder's fakes with the stepped encoder and
             classifier, `shared` with those from before the step. None for the paper's.
         first: place of the first row in the batch that processes share.
+        unwanted: whether to give up; asked between passes until the first update. None never does.
 
     Returns:
         The losses of `vac_step`, and `encoder_game`, `decoder_game` (unweighted), `fake_reconstructed`,
         `fake_generated`: the mean probability of *fake* that the encoder gives the two kinds.
+
+    Raises:
+        AbandonedError: it was unwanted; weights and moments are as before.
     """
     for optimiser in optimisers.both():
         optimiser.zero_grad(set_to_none=True)
     game = game or GameConfig()
     shared = game.update_order == "shared"
     vac = _vac_forward(model, x, labels, noise, config, precision)
+    _unless(unwanted)
     made = _generated(model, vac.z_leaf.detach(), labels, z_g, game, first)
     with precision.cast():
         generated = model.decoder(made.codes)
@@ -298,7 +313,9 @@ def introvac_step(
         return loss
 
     # Encoder and classifier.
+    _unless(unwanted)
     logits_r, logits_g, seen = score()
+    _unless(unwanted)
     l_ec = losses.fake_loss(logits_r[:, -1]) + losses.fake_loss(logits_g[:, -1])
     (z_gradient,) = torch.autograd.grad(vac.decoded, vac.z_leaf, vac.image_gradient, retain_graph=True)
     if shared:
@@ -308,6 +325,7 @@ def introvac_step(
     torch.autograd.backward(
         [vac.encoder_loss + config.beta_ec * l_ec, vac.z], [None, z_gradient], inputs=learners
     )
+    _unless(unwanted)
     finite = _update(optimisers.encoder_classifier, learners, [*vac.terms.values(), l_ec], None, reduce)
 
     # Decoder.

@@ -6,7 +6,7 @@ when it is encoded again, whose flip lies between two pictures of the row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -21,6 +21,7 @@ from PySide6.QtGui import (
     QPainterPath,
     QPaintEvent,
     QPen,
+    QPixmap,
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -63,6 +64,7 @@ class Filmstrip(QWidget):
         self._code_p: tuple[float, ...] = ()
         self._seen_p: tuple[float, ...] = ()
         self._focus = 0
+        self._row: tuple[Hashable, QPixmap] | None = None  # the pictures as painted, and for what
 
     def sizeHint(self) -> QSize:
         return QSize(480, PICTURE + TEXT + LEGEND)
@@ -86,14 +88,16 @@ class Filmstrip(QWidget):
 
     def set_strip(self, deltas: tuple[float, ...], images: NDArray[np.uint8] | None) -> None:
         """Show pictures (n, S, S, 3) at these deltas; None shows empty places."""
-        self._deltas, self._images = deltas, images
+        self._deltas, self._images, self._row = deltas, images, None
         self._focus = min(self._focus, max(0, len(deltas) - 1))
         self.update()
 
     def set_marks(self, current: float | None, flip: float | None) -> None:
         """The delta of the edit as it is, and where the label of the code flips."""
+        before = self._here(), self._flip
         self._current, self._flip = current, flip
-        self.update()
+        if (self._here(), flip) != before:
+            self.update()
 
     def set_labels(
         self, attribute: str, code: Sequence[float], seen: Sequence[float], flips: Sequence[float]
@@ -110,7 +114,7 @@ class Filmstrip(QWidget):
         if self._seen_flips != tuple(flips):
             self._seen_flips = tuple(flips)
             self.setAccessibleDescription(self.legend)
-        self.update()
+            self.update()
 
     @property
     def legend(self) -> str:
@@ -144,28 +148,26 @@ class Filmstrip(QWidget):
         centres = [self._cell(i).center().x() for i in range(len(self._deltas))]
         return float(np.interp(delta, self._deltas, centres))
 
+    def _here(self) -> int | None:
+        """The picture that shows the edit as it is."""
+        if self._current is None:
+            return None
+        return next((i for i, d in enumerate(self._deltas) if abs(d - self._current) < 1e-9), None)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         colours = theme.current()
         painter = QPainter(self)
+        painter.drawPixmap(0, 0, self._pictures())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.setFont(tabular(painter.font()))
+        here = self._here()
         for i, delta in enumerate(self._deltas):
-            rect = self._cell(i)
-            outline = QPainterPath()
-            outline.addRoundedRect(rect, 4, 4)
-            if self._images is None:
-                painter.fillPath(outline, QColor(colours.raised))
-            else:
-                painter.setClipPath(outline)
-                painter.drawImage(rect, to_qimage(self._images[i]))
-                painter.setClipping(False)
-            here = self._current is not None and abs(delta - self._current) < 1e-9
-            if here or (self.hasFocus() and i == self._focus):
+            if i == here or (self.hasFocus() and i == self._focus):
                 painter.setPen(QPen(QColor(colours.accent), 2))
-                painter.drawPath(outline)
-            painter.setPen(QColor(colours.text if here else colours.muted))
-            label = QRectF(rect.center().x() - 24, rect.bottom() + 1, 48, TEXT)
+                painter.drawPath(_outline(self._cell(i)))
+            painter.setPen(QColor(colours.text if i == here else colours.muted))
+            under = self._cell(i)
+            label = QRectF(under.center().x() - 24, under.bottom() + 1, 48, TEXT)
             painter.drawText(label, int(Qt.AlignmentFlag.AlignCenter), _short(delta))
         if self._flip is not None and (x := self._x_of(self._flip)) is not None:
             self._mark(painter, x, colours.plane, Qt.PenStyle.SolidLine)
@@ -173,6 +175,29 @@ class Filmstrip(QWidget):
             if (x := self._x_of(delta)) is not None:
                 self._mark(painter, x, colours.warn, Qt.PenStyle.DotLine)
         self._paint_legend(painter)
+
+    def _pictures(self) -> QPixmap:
+        """The row without its marks, which move as the mouse does; drawn once for a size and theme."""
+        ratio, colours = self.devicePixelRatioF(), theme.current()
+        wanted = (self.size().toTuple(), ratio, colours)
+        if self._row is not None and self._row[0] == wanted:
+            return self._row[1]
+        row = QPixmap(self.size() * ratio)
+        row.setDevicePixelRatio(ratio)
+        row.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(row)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        for i in range(len(self._deltas)):
+            rect = self._cell(i)
+            if self._images is None:
+                painter.fillPath(_outline(rect), QColor(colours.raised))
+            else:
+                painter.setClipPath(_outline(rect))
+                painter.drawImage(rect, to_qimage(self._images[i]))
+        painter.end()
+        self._row = wanted, row
+        return row
 
     def _mark(self, painter: QPainter, x: float, colour: str, style: Qt.PenStyle) -> None:
         """A line over the row; its halo keeps it apart from any picture."""
@@ -252,6 +277,12 @@ def crossings(deltas: Sequence[float], logits: Sequence[float]) -> tuple[float, 
         if (a > 0) != (b > 0):
             found.append(float(d0 + (d1 - d0) * a / (a - b)))
     return tuple(found)
+
+
+def _outline(rect: QRectF) -> QPainterPath:
+    path = QPainterPath()
+    path.addRoundedRect(rect, 4, 4)
+    return path
 
 
 def _short(delta: float) -> str:

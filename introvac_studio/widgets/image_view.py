@@ -73,8 +73,8 @@ class ImageView(QWidget):
         return self._press is not None
 
     def set_image(self, image: NDArray[np.uint8] | None) -> None:
-        self._image = image
-        if self._draggable:
+        before, self._image = self._image, image
+        if self._draggable and (before is None) != (image is None):
             self.setCursor(Qt.CursorShape.ArrowCursor if image is None else Qt.CursorShape.OpenHandCursor)
         self.update()
 

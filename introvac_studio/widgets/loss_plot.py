@@ -46,6 +46,7 @@ from introvac_studio.widgets.texts import tabular
 from trainer import events
 
 TURN_MS = 25  # between two plots that are drawn for new points
+REST_MS = 300  # between two rounds of that
 _MARK = 8  # pixels of a line beside its name
 
 BLUE, ORANGE, GREEN, PINK, YELLOW, VIOLET, RED, GREY = theme.ATTRIBUTE_COLOURS
@@ -491,9 +492,9 @@ class LossPlots(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self._plots: dict[str, _Plot] = {}
         self._dirty = False
-        self._due: list[str] = []  # plots that are behind their curves
+        self._due: list[str] = []  # plots that are still to be drawn in this round
+        self._behind = False  # whether there is to be another round
         self._turn = QTimer(self)
-        self._turn.setInterval(TURN_MS)
         self._turn.timeout.connect(self._draw_next)
         self.clear()
 
@@ -514,7 +515,7 @@ class LossPlots(QWidget):
             plot.hide()
             plot.deleteLater()
         self._plots = {}
-        self._due = []
+        self._due, self._behind = [], False
         self._placed: list[str] = []
         self._stack.setCurrentWidget(self._empty)
         self.zoomChanged.emit(False)
@@ -648,29 +649,41 @@ class LossPlots(QWidget):
         if not self.isVisible():
             self._dirty = True
             return
-        self._dirty = False
+        self._dirty = self._behind = False
+        self._due = []
         self._place()
-        self._due = list(self._placed)
-        while self._due:
-            self._draw_next()
+        for key in self._placed:
+            self._draw(key)
 
     def _refresh_in_turn(self) -> None:
-        """Draw each plot in a frame of its own, so that a mouse move in between waits for one at most."""
+        """Make and draw each plot in a frame of its own: a mouse move in between waits for one at most."""
         if not self.isVisible():
             self._dirty = True
-        elif [g.key for g in self.available() if g.shown] != self._placed:
-            self.refresh()
-        else:
-            self._due += [key for key in self._placed if key not in self._due]
-            if not self._turn.isActive():
-                self._turn.start()
+            return
+        self._behind = True
+        if not self._turn.isActive():
+            self._turn.start(TURN_MS)
 
     @Slot()
     def _draw_next(self) -> None:
         if not self._due:
-            self._turn.stop()
-            return
-        plot = self._plots[self._due.pop(0)]
+            if not self._behind:
+                self._turn.stop()
+                return
+            self._turn.setInterval(TURN_MS)
+            new = next((g for g in self.available() if g.shown and g.key not in self._plots), None)
+            if new is not None:
+                self._make(new)
+                return
+            self._place()
+            self._due, self._behind = list(self._placed), False
+        if self._due:
+            self._draw(self._due.pop(0))
+        if not self._due:
+            self._turn.setInterval(REST_MS)
+
+    def _draw(self, key: str) -> None:
+        plot = self._plots[key]
         x_range = self._x_range or self._whole()
         game = self._game_x()
         game = game if game is not None and x_range[0] <= game <= x_range[1] else None
@@ -704,11 +717,7 @@ class LossPlots(QWidget):
         columns = self._columns(len(keys))
         for i, group in enumerate(wanted):
             if group.key not in self._plots:
-                plot = _Plot(group)
-                plot.moved.connect(self._on_moved)
-                plot.ranged.connect(self._on_ranged)
-                plot.reset.connect(self.reset_view)
-                self._plots[group.key] = plot
+                self._make(group)
             row, column = divmod(i, columns)
             self._grid.addWidget(self._plots[group.key], row, column)
             self._grid.setRowStretch(row, 1)
@@ -717,6 +726,13 @@ class LossPlots(QWidget):
         self._placed = keys
         self._stack.setCurrentWidget(self._grid_widget if keys else self._empty)
         self.groupsChanged.emit()
+
+    def _make(self, group: Group) -> None:
+        plot = _Plot(group)
+        plot.moved.connect(self._on_moved)
+        plot.ranged.connect(self._on_ranged)
+        plot.reset.connect(self.reset_view)
+        self._plots[group.key] = plot
 
     def _columns(self, count: int) -> int:
         """As square as the room allows, with no plot narrower than it can be read."""

@@ -75,9 +75,11 @@ def test_that_a_zoomed_view_keeps_one_point_on_either_side() -> None:
 def test_that_plots_come_with_their_data(plots: LossPlots) -> None:
     assert plots.plots() == []
     plots.append([losses(1, reconstruction=0.5, kl=1.0)])
+    plots.refresh()
     assert [p.group.key for p in plots.plots()] == ["reconstruction", "kl"]
     plots.append([losses(2, reconstruction=0.4, encoder_game=1.0, decoder_game=2.0, novelty=3.0)])
     plots.append([events.Validated(step=2, epoch=1, figures={"l1": 0.4, "edit.Hat": 0.5, "accuracy.Hat": 1})])
+    plots.refresh()
     keys = [p.group.key for p in plots.plots()]
     assert keys == ["reconstruction", "kl", "game", "edit", "novelty"]
     plots.set_group_visible("accuracy", True)
@@ -88,6 +90,7 @@ def test_that_plots_come_with_their_data(plots: LossPlots) -> None:
 
 def test_that_no_curve_draws_more_than_its_share(plots: LossPlots) -> None:
     plots.append([losses(i, kl=float(i % 7)) for i in range(1, 5001)])
+    plots.refresh()
     raw, smooth = plots.plots()[0].shown_points()["kl"]
     assert 100 < raw <= MAX_POINTS
     assert 100 < smooth <= MAX_POINTS
@@ -102,6 +105,7 @@ def test_that_a_resume_cuts_the_curves(plots: LossPlots) -> None:
 def test_that_the_readout_follows_the_cursor(plots: LossPlots) -> None:
     plots.set_smoothing(0)
     plots.append([losses(i, kl=i / 10, reconstruction=i / 100) for i in range(1, 101)])
+    plots.refresh()
     first, second = plots.plots()
     assert (first.readout.text(), second.readout.text()) == ("1.00", "10.0")
     first.moved.emit(50.2)
@@ -112,6 +116,7 @@ def test_that_the_readout_follows_the_cursor(plots: LossPlots) -> None:
 
 def test_that_a_zoom_stays_until_it_is_reset(plots: LossPlots, qtbot: QtBot) -> None:
     plots.append([losses(i, kl=float(i), vac=1.0) for i in range(1, 101)])
+    plots.refresh()
     plot = plots.plots()[0]
     plot.ranged.emit(20.0, 40.0)
     plots.append([losses(i, kl=float(i)) for i in range(101, 201)])
@@ -135,11 +140,20 @@ def test_that_the_toolbar_sets_scale_and_axis(plots: LossPlots, qtbot: QtBot) ->
 
 def test_that_new_points_are_drawn_plot_by_plot(plots: LossPlots, qtbot: QtBot) -> None:
     names = ("reconstruction", "classification", "kl")
+
+    def drawn() -> list[int]:
+        return [plot.shown_points().get(plot.group.key, (0, 0))[1] for plot in plots.plots()]
+
     plots.append([losses(step, **dict.fromkeys(names, 1.0)) for step in (1, 2)])
-    assert [plot.shown_points()[plot.group.key][1] for plot in plots.plots()] == [2, 2, 2]
+    for _ in names:  # made, one in each turn
+        assert drawn() == []
+        plots._draw_next()
+    for expected in ([2, 0, 0], [2, 2, 0], [2, 2, 2]):
+        plots._draw_next()
+        assert drawn() == expected
     plots.append([losses(3, **dict.fromkeys(names, 1.0))])
     plots._draw_next()
-    assert [plot.shown_points()[plot.group.key][1] for plot in plots.plots()] == [3, 2, 2]
+    assert drawn() == [3, 2, 2]
     plots.append([losses(4, **dict.fromkeys(names, 1.0))])
     qtbot.waitUntil(lambda: not plots._turn.isActive(), timeout=10_000)
-    assert [plot.shown_points()[plot.group.key][1] for plot in plots.plots()] == [4, 4, 4]
+    assert drawn() == [4, 4, 4]

@@ -77,9 +77,9 @@ def test_that_learning_rate_falls_at_the_milestone_and_in_the_game(
     assert rates[-1] == tiny_config.optim.lr_factor * rates[0]
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.99])
+@pytest.mark.parametrize(("decay", "amid"), [(0.0, False), (0.99, False), (0.99, True)])
 def test_that_stopping_and_resuming_gives_bit_identical_weights(
-    tiny_config: TrainConfig, images: Selection, tmp_path: Path, decay: float
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path, decay: float, amid: bool
 ) -> None:
     config = with_settings(tiny_config, {"ema_decay": decay})
     whole = Trainer(config, images, tmp_path / "whole")
@@ -87,10 +87,20 @@ def test_that_stopping_and_resuming_gives_bit_identical_weights(
 
     control = Control()
     first = Trainer(config, images, tmp_path / "parts", control)
+    passes = []
+
+    def stop_in_the_second_pass(*_: object) -> None:
+        passes.append(1)
+        if len(passes) == 2:
+            control.stop()
+
     for event in first.train():
         if isinstance(event, events.StepLosses) and event.step == 13:  # within an epoch of the game
-            control.stop()
-    assert first.step == 13
+            if amid:
+                first.model.decoder.register_forward_hook(stop_in_the_second_pass)
+            else:
+                control.stop()
+    assert first.step == 13 and (not amid or len(passes) > 1)  # a step that was under way is given up
     second = Trainer(config, images, tmp_path / "parts", resume=True)
     said = list(second.train())
     assert of(events.Resumed, said)[0].step == 13
