@@ -453,9 +453,14 @@ class StudioState(QObject):
             return
         self._push(text, self.face, edit, merge)
 
+    @property
+    def settled(self) -> bool:
+        """Whether the edit is a step of history, and not that of a drag."""
+        return self.edit is self._settled[1]
+
     def discard_preview(self) -> None:
         """Give up an unsettled edit."""
-        if self.face is not None and self.edit is not self._settled[1]:
+        if self.face is not None and not self.settled:
             self.preview(self._settled[1])
             self.editCommitted.emit()
 

@@ -734,6 +734,7 @@ class Studio(QObject):
 
     @Slot()
     def _request_frame(self) -> None:
+        self.inference.hold(not self.state.settled)
         if (z := self.state.z) is not None and self.state.model is not None:
             self.inference.decode(self.state.model.stamp, z, self.state.revision)
 

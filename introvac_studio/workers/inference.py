@@ -106,6 +106,10 @@ class InferenceThread(QThread):
         """The picture of the edited code (d,): `frameReady`."""
         self._mail.put_latest("frame", lambda: self._decode(stamp, z, serial, self.frameReady))
 
+    def hold(self, on: bool) -> None:
+        """Decode the edited code with nothing else under way, as during a drag; or do all again."""
+        self._mail.hold(on)
+
     def reconstruct(self, stamp: int, mu: Code, serial: int) -> None:
         """The picture of the unedited code (d,): `reconstructionReady`."""
         request = partial(self._decode, stamp, mu, serial, self.reconstructionReady)
@@ -254,6 +258,9 @@ class InferenceThread(QThread):
     def _strip(self, stamp: int, codes: Code, serial: int) -> None:
         codec, images = self._need(stamp), []
         for z in codes:
+            if self._mail.held:
+                self._mail.put_back("strip", lambda: self._strip(stamp, codes, serial))
+                return
             while (act := self._mail.take_urgent("frame")) is not None:  # the next drag does not wait for it
                 self._do(act)
             images.append(codec.decode(z[None])[0])

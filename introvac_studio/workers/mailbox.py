@@ -15,7 +15,8 @@ class Mailbox:
 
     A channel holds at most one request: a newer one takes the place of the one that waits. A slow task
     is an iterator that is advanced by one piece whenever nothing else waits; a newer one of its name
-    takes its place, even when it was under way.
+    takes its place, even when it was under way. While the box is held, only the most urgent channel and
+    jobs are served.
 
     Args:
         channels: names, most urgent first.
@@ -27,12 +28,29 @@ class Mailbox:
         self._latest: dict[str, Act | None] = dict.fromkeys(channels)
         self._jobs: deque[Act] = deque()
         self._slow: dict[str, Iterator[None] | None] = dict.fromkeys(slow)
-        self._closed = False
+        self._first = next(iter(channels), "")
+        self._held = self._closed = False
 
     def put_latest(self, channel: str, request: Act) -> None:
         with self._ready:
             self._latest[channel] = request
             self._ready.notify()
+
+    def put_back(self, channel: str, request: Act) -> None:
+        """Let a request wait again, unless a newer one came meanwhile."""
+        with self._ready:
+            if self._latest[channel] is None:
+                self._latest[channel] = request
+
+    def hold(self, on: bool) -> None:
+        """Serve the most urgent at once, with nothing else under way when it comes; or all again."""
+        with self._ready:
+            self._held = on
+            self._ready.notify()
+
+    @property
+    def held(self) -> bool:
+        return self._held
 
     def put(self, job: Act) -> None:
         with self._ready:
@@ -66,13 +84,13 @@ class Mailbox:
         with self._ready:
             while not self._closed:
                 for channel, request in self._latest.items():
-                    if request is not None:
+                    if request is not None and (channel == self._first or not self._held):
                         self._latest[channel] = None
                         return request
                 if self._jobs:
                     return self._jobs.popleft()
                 for name, task in self._slow.items():
-                    if task is not None:
+                    if task is not None and not self._held:
                         return partial(self._advance, name, task)
                 self._ready.wait()
             return None

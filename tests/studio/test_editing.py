@@ -83,6 +83,26 @@ def test_that_drags_and_the_filmstrip_leave_kept_logits_alone(studio: Studio, qt
     assert logits(studio)[HAT] == pytest.approx(0.0, abs=1e-6)
 
 
+def test_that_nothing_else_is_computed_during_a_drag(studio: Studio, qtbot: QtBot) -> None:
+    state, editor = studio.state, studio.editor
+    name = state.model.attributes[0]
+    strips: list[object] = []
+    studio.inference.stripReady.connect(strips.append)
+    state.commit("further", state.edit.with_amount(name, 1.0))  # asks for another strip ...
+    state.preview(state.edit.with_amount(name, 2.0))  # ... and a drag begins before it is whole
+    qtbot.waitUntil(lambda: editor._frame.serial == state.revision, timeout=WAIT)
+    before = len(strips)
+    state.preview(state.edit.with_amount(name, 3.0))
+    qtbot.waitUntil(lambda: editor._frame.serial == state.revision, timeout=WAIT)
+    assert len(strips) == before
+    state.commit("drag")
+    qtbot.waitUntil(lambda: len(strips) > before, timeout=WAIT)
+    for leave in (state.discard_preview, state.reset, lambda: studio.open_row(5)):
+        state.preview(state.edit.with_amount(name, 2.5))
+        with qtbot.waitSignal(studio.inference.stripReady, timeout=WAIT):
+            leave()
+
+
 def test_that_the_latent_handle_slides_past_a_kept_attribute(studio: Studio) -> None:
     before, start = logits(studio), studio.state.z
     lock(studio, "Eyeglasses", HAT)

@@ -38,6 +38,26 @@ def test_that_channels_go_before_jobs_and_jobs_before_the_slow_task() -> None:
     assert said == ["slow 0", "frame", "strip", "job", "slow 1", "slow 2"]
 
 
+def test_that_a_held_box_serves_the_most_urgent_and_jobs_alone() -> None:
+    box, said = Mailbox(("frame", "strip")), []
+
+    def slow() -> Iterator[None]:
+        said.append("slow")
+        yield
+        box.close()
+
+    box.put_slow(slow())
+    box.hold(True)
+    box.put_latest("strip", lambda: said.append("older strip"))
+    box.put_latest("strip", lambda: said.append("strip"))
+    box.put_back("strip", lambda: said.append("put back, too late"))
+    box.put(lambda: (said.append("job"), box.hold(False)))
+    box.put_latest("frame", lambda: said.append("frame"))
+    while (act := box.take()) is not None:
+        act()
+    assert said == ["frame", "job", "strip", "slow"]
+
+
 def test_that_a_failed_slow_task_is_given_up() -> None:
     box = Mailbox(())
 
