@@ -92,13 +92,16 @@ class Desk:
 
 
 class Stream(QObject):
-    """Six curves of 100,000 points on the Train page, and 20 more points a second through the run's queue.
+    """Six curves of 100,000 points on the Train page, to which the run's own are added.
 
-    What the run itself logs comes after those, at the steps that follow.
+    Args:
+        desk: with a run under way.
+        more: further points at each look into the run's queue, of which there are 20 a second.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, more: int = 1) -> None:
         super().__init__()
+        self._more = more
         thread = desk.studio.runs.thread_
         assert thread is not None
         self._real = thread.drain
@@ -121,4 +124,4 @@ class Stream(QObject):
         )  # fmt: skip
 
     def drain(self) -> list[events.StepLosses]:
-        return [self._event() for _ in range(1 + len(self._real()))]
+        return [self._event() for _ in range(self._more + len(self._real()))]
