@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import struct
 import sys
 from pathlib import Path
 
@@ -114,6 +115,55 @@ def test_that_levels_of_16_bits_and_transparency_reach_the_crop() -> None:
     assert np.abs(photos.crop_photo(deep, 64, "none")[..., 1] - levels / 257).max() <= 1
     clear = photos.open_photo(file_bytes(Image.new("RGBA", (30, 30), (9, 9, 9, 0)), "WEBP", lossless=True))
     assert (photos.crop_photo(clear, 16, "none", Box(15, 15, 20, 30)) == 255).all()
+
+
+P3 = np.array([[0.51512, 0.29198, 0.15710], [0.24120, 0.69225, 0.06657], [-0.00105, 0.04189, 0.78407]])
+SRGB = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]])
+
+
+def wide_profile(space: bytes = b"RGB ") -> bytes:
+    """An ICC profile with the primaries of Display P3 and an exponent of 2.2."""
+
+    def xyz(values: np.ndarray) -> bytes:
+        return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(65536 * v) for v in values))
+
+    text = b"desc\0\0\0\0" + struct.pack(">I", 5) + b"wide\0" + bytes(78)
+    tags = {b"desc": text, b"cprt": b"text\0\0\0\0free\0", b"wtpt": xyz(np.array([0.9642, 1, 0.8249]))}
+    for k, name in enumerate((b"r", b"g", b"b")):
+        tags[name + b"XYZ"] = xyz(P3[:, k])
+        tags[name + b"TRC"] = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(2.2 * 256))
+    table, body, start = b"", b"", 128 + 4 + 12 * len(tags)
+    for name, data in tags.items():
+        table += name + struct.pack(">2I", start + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    head = struct.pack(">I4sI4s4s4s", start + len(body), b"\0\0\0\0", 0x02100000, b"mntr", space, b"XYZ ")
+    head += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_that_colour_profiles_are_heeded(mode: str) -> None:
+    colours = [(200, 100, 50), (110, 140, 100), (128, 128, 128)]
+    rows = np.repeat(np.array(colours, np.uint8)[:, None], 8, axis=1)
+    image = Image.fromarray(rows)
+    image = image.quantize(4) if mode == "P" else image.convert(mode)
+    photo = photos.open_photo(file_bytes(image, "PNG", icc_profile=wide_profile()))
+    light = (np.array(colours) / 255) ** 2.2 @ (np.linalg.inv(SRGB) @ P3).T
+    wanted = 255 * np.where(
+        light > 0.0031308, 1.055 * np.maximum(light, 0) ** (1 / 2.4) - 0.055, 12.92 * light
+    )
+    assert photo.image.mode == "RGB"
+    assert np.abs(np.asarray(photo.image)[:, 3] - wanted).max() <= 2
+    assert np.abs(wanted[0] - colours[0]).max() > 8
+    again = transforms.upright_rgb(photo.image)  # as a crop does
+    assert np.array_equal(np.asarray(again), np.asarray(photo.image))
+
+
+def test_that_a_broken_or_foreign_profile_changes_nothing() -> None:
+    image = picture(20, 20)
+    for profile in (b"not a profile", wide_profile()[:200], wide_profile(b"CMYK")):
+        photo = photos.open_photo(file_bytes(image, "PNG", icc_profile=profile))
+        assert np.array_equal(np.asarray(photo.image), np.asarray(image))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -25,7 +25,7 @@ from trainer.data.source import Source, digest
 from trainer.errors import Cancelled, DataError, RunError
 from trainer.files import write_error
 
-CACHE_VERSION = 1  # raise it when `prepare` or the layout changes: caches are then built anew
+CACHE_VERSION = 2  # raise it when `prepare` or the layout changes: caches are then built anew
 _CHUNK = 32  # pictures between two looks at progress and cancellation
 _SPARE = 32 * 2**20  # bytes to leave free on the disk
 _META = "meta.json"

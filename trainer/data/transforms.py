@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import io
 import warnings
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps, JpegImagePlugin
+from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 
 from trainer.errors import DataError
 
@@ -142,6 +143,36 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         raise DataError(f"a picture in colour mode {image.mode} cannot be converted to RGB") from error
 
 
+@lru_cache(maxsize=8)
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """From a colour profile to sRGB; None where that is what it is, or where it is none for this mode."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "srgb" in ImageCms.getProfileDescription(source).lower():
+            return None
+        target = ImageCms.createProfile("sRGB")
+        return ImageCms.buildTransform(source, target, mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC)
+    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):  # broken, or of another colour space
+        return None
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """The picture in sRGB, as its embedded profile says; without one, or with a broken one, as it is."""
+    profile = image.info.get("icc_profile")
+    if not isinstance(profile, bytes) or not profile:
+        return image
+    alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
+    plain = image if image.mode in ("RGB", "CMYK", "L") else image.convert("RGB")
+    transform = None if image.mode in _DEEP else _to_srgb(profile, plain.mode)
+    if transform is None:
+        return image
+    made = ImageCms.applyTransform(plain, transform)
+    assert made is not None
+    if alpha is not None:
+        made.putalpha(alpha)
+    return made
+
+
 def _upright(image: Image.Image) -> Image.Image:
     """The picture turned as its EXIF orientation says; a broken EXIF block turns nothing."""
     try:
@@ -155,12 +186,12 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
-    """A picture of any mode as RGB, turned as its EXIF orientation says, transparency over white.
+    """A picture of any mode and colour profile as sRGB, turned as its EXIF says, transparency over white.
 
     Raises:
         DataError: a mode that cannot become RGB.
     """
-    return _to_rgb(_upright(image))
+    return _to_rgb(_in_srgb(_upright(image)))
 
 
 def _resize(image: Image.Image, size: int, box: tuple[float, float, float, float]) -> Image.Image:
