@@ -335,7 +335,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "introvac": _INTROVAC,
     "authors": {"bce_reduction": "mean", "classifier_bias": False, "weight_decay": 1e-5, "crop": "introvac"},
     "studio": _STUDIO,
-    "quick": _LIGHT | QUICK_SCALE,
+    "quick": _LIGHT | QUICK_SCALE | {"keep_every": 1},  # to compare the model over its training
 }
 
 PRESET_HELP: dict[str, str] = {
