@@ -124,7 +124,7 @@ class Learner:
             first = len(x) * self._group.place.rank
             rules = self._config.game
             return introvac_step(*common, z_g, loss, self.precision, rules, reduce, first, unwanted)
-        return vac_step(*common, loss, self.precision, reduce)
+        return vac_step(*common, loss, self.precision, reduce, unwanted)
 
     def _noise(self, step: int, rows: int) -> Tensor:
         """(2, rows, d): this process's part of what the step needs, whatever the number of processes."""

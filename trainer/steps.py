@@ -223,6 +223,7 @@ def vac_step(
     config: LossConfig,
     precision: Precision,
     reduce: Reduce | None = None,
+    unwanted: Callable[[], bool] | None = None,
 ) -> Stepped:
     """One step on b_AE L_AE + b_CL L_CL + b_reg KL.
 
@@ -231,16 +232,23 @@ def vac_step(
         labels: (N, K) in {0, 1}.
         noise: standard normal (N, d), the reparametrisation's.
         reduce: averages gradients over processes that share the batch; None for one process.
+        unwanted: whether to give up; asked between passes until the first update. None never does.
 
     Returns:
         The losses `reconstruction`, `classification`, `kl` (unweighted) and `vac` (weighted sum).
         Gradients are left in place for inspection.
+
+    Raises:
+        AbandonedError: it was unwanted; weights and moments are as before.
     """
     for optimiser in optimisers.both():
         optimiser.zero_grad(set_to_none=True)
     vac = _vac_forward(model, x, labels, noise, config, precision)
+    _unless(unwanted)
     vac.decoded.backward(vac.image_gradient)  # G's weights, and z_leaf
+    _unless(unwanted)
     torch.autograd.backward([vac.encoder_loss, vac.z], [None, vac.z_leaf.grad])
+    _unless(unwanted)
     losses_ = list(vac.terms.values())
     learners = [*_weights(model.encoder), *_weights(model.classifier)]
     finite = _update(optimisers.encoder_classifier, learners, losses_, None, reduce)
@@ -271,12 +279,11 @@ def introvac_step(
     reads off their pictures. None of it costs a pass.
 
     Args:
-        x, labels, noise, reduce: as in `vac_step`.
+        x, labels, noise, reduce, unwanted: as in `vac_step`.
         z_g: draws from the prior (N, d).
         game: the rules; `update_order` `updated` scores the decoder's fakes with the stepped encoder and
             classifier, `shared` with those from before the step. None for the paper's.
         first: place of the first row in the batch that processes share.
-        unwanted: whether to give up; asked between passes until the first update. None never does.
 
     Returns:
         The losses of `vac_step`, and `encoder_game`, `decoder_game` (unweighted), `fake_reconstructed`,
