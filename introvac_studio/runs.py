@@ -80,6 +80,7 @@ class Runs(QObject):
         training.openModelRequested.connect(self.openModelRequested)
         training.statusChanged.connect(self.statusChanged)
         training.chooseDataRequested.connect(self._choose_data)
+        training.losses.remember_in(self._settings)
         training.losses.overlay.closed.connect(self.browser.end_overlay)
         training.run_panel.rootChanged.connect(self.browser.set_folder)
         browser = self.browser

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -220,7 +220,14 @@ class RunCurves:
 
     path: Path
     steps_per_epoch: int
+    images_per_step: int  # 0 where the run does not say
     series: dict[str, Series]
+
+
+def images_per_step(config: Mapping[str, Any], train_images: int) -> int:
+    """Training images in a step of a run, as `RunStarted` tells of it; 0 where its settings do not say."""
+    size = (config.get("optim") or {}).get("batch_size")
+    return min(size, train_images) if isinstance(size, int) else 0
 
 
 def curves(run: Path) -> RunCurves:
@@ -230,7 +237,7 @@ def curves(run: Path) -> RunCurves:
         ConfigError: there is no `events.jsonl`, or it cannot be read.
     """
     rows: dict[str, tuple[list[int], list[float]]] = {}
-    per_epoch = 0
+    per_epoch = per_step = 0
     try:
         with (run / EVENTS_FILE).open("rb") as log:
             for line in log:
@@ -239,6 +246,7 @@ def curves(run: Path) -> RunCurves:
                     kind, step = body["type"], int(body.get("step", 0))
                     if kind == "RunStarted":
                         per_epoch = int(body["steps_per_epoch"])
+                        per_step = images_per_step(body["config"], int(body["train_images"]))
                     elif kind == "Resumed":
                         _cut(rows, step)
                     elif kind in ("StepLosses", "Validated"):
@@ -250,7 +258,7 @@ def curves(run: Path) -> RunCurves:
     except OSError as error:
         raise ConfigError(f"{run / EVENTS_FILE}: cannot be read ({error.strerror})") from error
     made = {name: (np.array(steps, float), np.array(values, float)) for name, (steps, values) in rows.items()}
-    return RunCurves(run, per_epoch, made)
+    return RunCurves(run, per_epoch, per_step, made)
 
 
 def _cut(rows: dict[str, tuple[list[int], list[float]]], step: int) -> None:

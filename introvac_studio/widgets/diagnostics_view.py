@@ -27,7 +27,7 @@ from PySide6.QtWidgets import (
 
 from introvac_studio import theme
 from introvac_studio.language import mark, tr
-from introvac_studio.widgets.loss_plot import ink, mixed
+from introvac_studio.widgets.inks import ink, mixed
 from introvac_studio.widgets.texts import muted, tabular
 from trainer.diagnostics import CHAINS, LIMIT, Direction, Snapshot
 from trainer.latent import Floats

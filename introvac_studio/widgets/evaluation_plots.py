@@ -15,7 +15,7 @@ from introvac_studio.evaluation_figures import number
 from introvac_studio.evaluation_results import Curve, Latent, Model
 from introvac_studio.language import tr
 from introvac_studio.widgets.diagnostics_view import SmallPlot
-from introvac_studio.widgets.loss_plot import ink, mixed
+from introvac_studio.widgets.inks import ink, mixed
 from introvac_studio.widgets.metric_table import model_colour
 from introvac_studio.widgets.texts import heading, muted, tabular
 

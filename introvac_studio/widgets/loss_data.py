@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,25 +13,37 @@ MAX_POINTS = 500
 _BLOCK = 64  # points smoothed at once
 
 
+class Unit(StrEnum):
+    """What a curve is drawn over: optimiser steps, passes over the data, or training images seen."""
+
+    STEPS = "steps"
+    EPOCHS = "epochs"
+    IMAGES = "images"
+
+
+_ROWS = {Unit.STEPS: 0, Unit.EPOCHS: 1, Unit.IMAGES: 2}
+
+
 class Curve:
     """One named series over steps, in arrays that double when full."""
 
     def __init__(self) -> None:
-        self._data = np.empty((5, 256))  # step, epoch, value, sum of the smoothing, smoothed value
+        # Step, epoch, images seen, value, sum of the smoothing, smoothed value.
+        self._data = np.empty((6, 256))
         self._count = 0
         self._weight = 0.0
 
     def __len__(self) -> int:
         return self._count
 
-    def append(self, steps: Array, epochs: Array, values: Array) -> None:
+    def append(self, steps: Array, epochs: Array, images: Array, values: Array) -> None:
         """Add points in order of step; those that are not finite are left out."""
         good = np.isfinite(values)
-        new = np.stack((steps, epochs, values))[:, good]
+        new = np.stack((steps, epochs, images, values))[:, good]
         start, end = self._count, self._count + new.shape[1]
         while end > self._data.shape[1]:
             self._data = np.concatenate((self._data, np.empty_like(self._data)), axis=1)
-        self._data[:3, start:end] = new
+        self._data[:4, start:end] = new
         self._count = end
         self._smooth(start)
 
@@ -48,20 +62,20 @@ class Curve:
         return self._data[0, : self._count]
 
     @property
-    def epochs(self) -> Array:
-        return self._data[1, : self._count]
-
-    @property
     def raw(self) -> Array:
-        return self._data[2, : self._count]
+        return self._data[3, : self._count]
+
+    def along(self, unit: Unit) -> Array:
+        """Where the points are on the horizontal axis, a view of (n,)."""
+        return self._data[_ROWS[unit], : self._count]
 
     def smooth(self) -> Array:
         """The exponential moving average, corrected for its short past at the beginning."""
-        return self._data[4, : self._count] if self._weight else self.raw
+        return self._data[5, : self._count] if self._weight else self.raw
 
     def _smooth(self, start: int) -> None:
         """Continue s[i] = w s[i - 1] + (1 - w) x[i] from `start`, a block at a time."""
-        w, values, sums = self._weight, self.raw, self._data[3]
+        w, values, sums = self._weight, self.raw, self._data[4]
         if not w or start >= self._count:
             return
         powers = w ** np.arange(_BLOCK + 1)
@@ -74,7 +88,7 @@ class Curve:
             sums[i : i + n] = kernel[:n, :n] @ part + powers[1 : n + 1] * carry
             carry = sums[i + n - 1]
         past = -np.expm1(np.arange(start + 1, self._count + 1) * np.log(w))  # 1 - w^n
-        self._data[4, start : self._count] = sums[start : self._count] / past
+        self._data[5, start : self._count] = sums[start : self._count] / past
 
 
 def decimate(x: Array, y: Array, limit: int = MAX_POINTS) -> tuple[Array, Array]:
@@ -104,3 +118,11 @@ def visible(x: Array, y: Array, low: float, high: float) -> tuple[Array, Array]:
     start = max(int(np.searchsorted(x, low)) - 1, 0)
     end = int(np.searchsorted(x, high, side="right")) + 1
     return x[start:end], y[start:end]
+
+
+def span(points: Array, outliers: bool) -> tuple[float, float]:
+    """Least and greatest, of raw points without the outermost hundredth."""
+    if outliers or len(points) < 50:
+        return float(points.min()), float(points.max())
+    low, high = np.percentile(points, (1, 99))
+    return float(low), float(high)

@@ -12,8 +12,11 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVB
 
 from introvac_studio import theme
 from introvac_studio.language import tr, trn
+from introvac_studio.widgets.inks import ink
 from introvac_studio.widgets.loss_data import Curve
-from introvac_studio.widgets.loss_plot import Group, Line, LossPlots, LossToolbar, ink
+from introvac_studio.widgets.loss_groups import Group, Line, adopt, standard
+from introvac_studio.widgets.loss_plot import LossPlots
+from introvac_studio.widgets.loss_toolbar import LossToolbar
 from introvac_studio.widgets.texts import muted
 from trainer.run_summary import RunCurves
 
@@ -61,12 +64,10 @@ class OverlayPlots(LossPlots):
 
     def _templates(self, runs: Sequence[Shown]) -> list[Group]:
         """The usual plots, and those of what only these runs have."""
-        known = LossPlots()
+        groups = standard()
         for run in runs:
             for key in run.curves.series:
-                known._adopt(key)
-        groups = known.groups
-        known.deleteLater()
+                adopt(groups, key)
         return groups
 
     def _lines_of(self, group: Group, run: Shown, index: int) -> list[Line]:
@@ -88,7 +89,8 @@ class OverlayPlots(LossPlots):
                 continue
             curve = Curve()
             curve.set_weight(0.0 if line.dots else self._weight)
-            curve.append(steps, steps / max(run.curves.steps_per_epoch, 1), values)
+            epochs = steps / max(run.curves.steps_per_epoch, 1)
+            curve.append(steps, epochs, steps * max(run.curves.images_per_step, 1), values)
             self.curves[key] = curve
             name = run.name if len(chosen) == 1 else f"{run.name} · {line.name}"
             made.append(Line(key, name, run.colour, dashed=k > 0))

@@ -8,8 +8,10 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
 from introvac_studio import theme
+from introvac_studio.settings import Settings
 from introvac_studio.widgets.loss_overlay import OverlayPanel
-from introvac_studio.widgets.loss_plot import LossPlots, LossToolbar
+from introvac_studio.widgets.loss_plot import LossPlots
+from introvac_studio.widgets.loss_toolbar import LossToolbar
 from trainer.run_summary import RunCurves
 
 
@@ -31,6 +33,11 @@ class LossPanel(QWidget):
         self._stack.setContentsMargins(0, theme.GRID, 0, 0)
         self._stack.addWidget(self._one)
         self._stack.addWidget(self.overlay)
+
+    def remember_in(self, settings: Settings) -> None:
+        """Take up the choices of last time in both toolbars, and keep those to come."""
+        for toolbar in (self.toolbar, self.overlay.toolbar):
+            toolbar.remember_in(settings)
 
     @property
     def overlaid(self) -> bool:

@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 from introvac_studio import theme
 from introvac_studio.evaluation_figures import Cell, Figure, Row, Table
 from introvac_studio.language import tr
-from introvac_studio.widgets.loss_plot import ink
+from introvac_studio.widgets.inks import ink
 from introvac_studio.widgets.texts import tabular
 
 _ROLE = Qt.ItemDataRole.UserRole + 1

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from introvac_studio.widgets.loss_data import MAX_POINTS, Curve, decimate, visible
-from introvac_studio.widgets.loss_plot import LossPlots, LossToolbar
+from introvac_studio.settings import Settings
+from introvac_studio.widgets.loss_data import MAX_POINTS, Curve, Unit, decimate, visible
+from introvac_studio.widgets.loss_panel import LossPanel
+from introvac_studio.widgets.loss_plot import LossPlots
+from introvac_studio.widgets.loss_toolbar import LossToolbar
 from trainer import events
+from trainer.run_files import EVENTS_FILE
+from trainer.run_summary import curves
 
 
 def losses(step: int, **values: float) -> events.StepLosses:
     return events.StepLosses(
         step=step, epoch=1, losses=values, images_per_second=1, seconds_left=None, learning_rate=1,
         memory_bytes=0,
+    )  # fmt: skip
+
+
+def started(batch: int, images: int = 1000) -> events.RunStarted:
+    return events.RunStarted(
+        run="run", device="cpu", precision="float32", parameters=1, train_images=images, valid_images=1,
+        steps_per_epoch=images // batch, total_steps=100, game_from_step=20,
+        config={"optim": {"batch_size": batch}},
     )  # fmt: skip
 
 
@@ -48,7 +63,7 @@ def test_that_smoothing_does_not_depend_on_the_batches() -> None:
         start = 0
         for size in sizes:
             steps = np.arange(start, start + size, dtype=float)
-            curve.append(steps, steps, values[start : start + size])
+            curve.append(steps, steps, steps, values[start : start + size])
             start += size
     expected, total = [], 0.0
     for n, value in enumerate(values, 1):
@@ -61,7 +76,7 @@ def test_that_smoothing_does_not_depend_on_the_batches() -> None:
 def test_that_a_curve_skips_what_is_not_finite_and_can_be_cut() -> None:
     curve = Curve()
     steps = np.arange(6.0)
-    curve.append(steps, steps, np.array([0, np.nan, 2, np.inf, 4, 5]))
+    curve.append(steps, steps, steps, np.array([0, np.nan, 2, np.inf, 4, 5]))
     assert curve.raw.tolist() == [0, 2, 4, 5]
     curve.truncate(4)
     assert curve.steps.tolist() == [0, 2, 4]
@@ -134,6 +149,8 @@ def test_that_the_toolbar_sets_scale_and_axis(plots: LossPlots, qtbot: QtBot) ->
     assert plots.plots()[0].view.viewRange()[1][1] < 3
     bar.unit.setCurrentIndex(1)
     assert plots.plots()[0].view.viewRange()[0][1] < 3
+    plots._on_moved(1.5)
+    assert bar.where.text() == "epoch 1.50"
     bar.smoothing.setValue(0)
     assert plots.plots()[0].shown_points()["kl"][0] == 0  # nothing faint behind the raw curve itself
 
@@ -157,3 +174,50 @@ def test_that_new_points_are_drawn_plot_by_plot(plots: LossPlots, qtbot: QtBot) 
     plots.append([losses(4, **dict.fromkeys(names, 1.0))])
     qtbot.waitUntil(lambda: not plots._turn.isActive(), timeout=10_000)
     assert drawn() == [4, 4, 4]
+
+
+def test_that_images_seen_are_steps_of_the_batch(plots: LossPlots, qtbot: QtBot) -> None:
+    bar = LossToolbar(plots)
+    qtbot.addWidget(bar)
+    plots.append([started(50), *(losses(i, kl=1.0) for i in range(1, 41))])
+    bar.unit.setCurrentIndex(2)
+    assert plots.curves["kl"].along(Unit.IMAGES)[-1] == 2000
+    (plot,) = plots.plots()
+    assert plot.view.viewRange()[0][1] > 2000 and plot.game.value() == 1000
+    plot.moved.emit(1234.2)
+    assert bar.where.text() == "images seen: 1,234"
+    plots.clear()
+    plots.append([started(64, images=10), losses(3, kl=1.0)])  # a batch has no more images than there are
+    assert plots.curves["kl"].along(Unit.IMAGES).tolist() == [30]
+
+
+def test_that_each_run_of_an_overlay_has_its_own_batch(qtbot: QtBot, tmp_path: Path) -> None:
+    panel = LossPanel()
+    qtbot.addWidget(panel)
+    found = []
+    for name, batch in (("small", 8), ("large", 32)):
+        (tmp_path / name).mkdir()
+        said = [started(batch), losses(10, kl=1.0), losses(20, kl=2.0)]
+        text = "".join(events.to_line(event) + "\n" for event in said)
+        (tmp_path / name / EVENTS_FILE).write_text(text, encoding="utf-8")
+        found.append(curves(tmp_path / name))
+    panel.show_overlay(found)
+    drawn = panel.overlay.plots.curves
+    assert [c.along(Unit.IMAGES).tolist() for c in drawn.values()] == [[80, 160], [320, 640]]
+    assert [c.along(Unit.STEPS).tolist() for c in drawn.values()] == [[10, 20], [10, 20]]
+
+
+def test_that_choices_of_the_toolbar_are_remembered(qtbot: QtBot, settings: Settings) -> None:
+    panels = []
+    for _ in range(2):
+        panel = LossPanel()
+        qtbot.addWidget(panel)
+        panel.remember_in(settings)
+        panels.append(panel)
+        if len(panels) == 1:
+            panel.toolbar.unit.setCurrentIndex(2)
+            panel.toolbar.log.setChecked(True)
+            panel.toolbar.smoothing.setValue(25)
+    for bar in (panels[1].toolbar, panels[1].overlay.toolbar):
+        assert (bar.unit.currentText(), bar.log.isChecked(), bar.smoothing.value()) == ("by images", True, 25)
+        assert bar._plots._unit is Unit.IMAGES
