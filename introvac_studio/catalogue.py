@@ -45,7 +45,7 @@ def template() -> str:
     found = extract_from_dir(root, method_map=[("**.py", "python")], keywords=_KEYWORDS)
     for name, _, message, _, _ in sorted(found, key=lambda item: (str(item[2]), item[0])):
         catalog.add(message, locations=[(f"introvac_studio/{Path(name).as_posix()}", 0)])
-    for text in settings_texts():
+    for text in (*settings_texts(), *map(preset_help, config.PRESETS)):
         catalog.add(text, locations=[("trainer/config.py", 0)])
     out = io.BytesIO()
     write_po(out, catalog, width=0, sort_output=True, include_lineno=False)
@@ -61,6 +61,12 @@ def settings_texts() -> list[str]:
 def name_of(setting: str) -> str:
     """A setting's name in words, where the form has no better one."""
     return setting.replace("_", " ").capitalize()
+
+
+def preset_help(name: str) -> str:
+    """What a preset is for; empty where nobody says."""
+    text = config.PRESET_HELP.get(name, "")
+    return text[:1].upper() + text[1:]
 
 
 def path() -> Path:

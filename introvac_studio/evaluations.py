@@ -99,20 +99,21 @@ class Evaluations(QObject):
     def _evaluate(self) -> None:
         assert self._request is not None
         self._judge, self._out = None, self._request.out
-        self._supervise(evaluation(self._request.arguments(), self), tr("Evaluating"))
+        self._supervise(evaluation(self._request.arguments(), self), tr("Evaluating"), tr("evaluating"))
 
     def _train(self, judge: JudgeRequest) -> None:
         self._judge = judge
         text = tr("Training a judge") if self._request is None else tr("First, training a judge")
-        self._supervise(judge_training(judge.arguments(), self), text)
+        self._supervise(judge_training(judge.arguments(), self), text, tr("training a judge"))
 
-    def _supervise(self, thread: ChildThread, text: str) -> None:
+    def _supervise(self, thread: ChildThread, text: str, status: str) -> None:
+        """Start a child; what it does stands in the panel, and as `status` in the status bar."""
         assert self.thread_ is None, "one child at a time"
         self.thread_ = thread
         thread.happened.connect(self._on_event)
         thread.ended.connect(self._on_ended)
         self.panel.begin(text)
-        self.statusChanged.emit(text.lower())
+        self.statusChanged.emit(status)
         thread.start()
 
     @Slot(object)

@@ -53,7 +53,7 @@ class Resumed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Progress(Event):
-    """Work that is not training: building a cache, say."""
+    """Work that is not training: building a cache, say. `total` is 0 where nobody knows how much it is."""
 
     what: str
     done: int

@@ -6,6 +6,7 @@ no generator state to go on exactly where it was, on however many devices.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -40,6 +41,7 @@ from trainer.steps import AbandonedError, Optimisers, Stepped
 __all__ = ["DivergedError", "Trainer"]
 
 PATIENCE = 10  # steps in a row without an update that make a run a diverged one
+SAY_AFTER = 1.0  # seconds without a word, before the first losses, after which the steps so far are told
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class Trainer:
         self._lost_in_a_row = 0  # steps without an update
         self._wishes = _Wishes()
         self._watch = Watch()
+        self._quiet_since: float | None = None  # while no losses have been told
         self._meter = Meter(self.group)
         self._resumed = resume
         if resume:
@@ -178,6 +181,7 @@ class Trainer:
             self._keeper.save_state()  # whatever happens from here on, there is something to go back to
         self.model.train()
         self._meter.restart()
+        self._quiet_since = time.monotonic()
         while not self._heed().stop:
             if self._epoch_due:  # now, or when the run was stopped at an epoch's last step
                 yield from self._finish_epoch()
@@ -244,6 +248,7 @@ class Trainer:
                 if batch is None:
                     return
                 yield from self._take_step(*batch)
+                yield from self._first_steps()
                 if self.step % self.config.loop.log_every == 0 and (yield from self._flush()):
                     return
                 if self.group.main:
@@ -274,6 +279,13 @@ class Trainer:
         self._meter.add(stepped)
         self._standing.step += 1
         self.learner.follow(self.step, stepped.finite)
+
+    def _first_steps(self) -> Iterator[events.Event]:
+        """Signs of life until there are losses to tell, where steps are slow."""
+        every, now = self.config.loop.log_every, time.monotonic()
+        if self._quiet_since is not None and self.step % every and now - self._quiet_since > SAY_AFTER:
+            self._quiet_since = now
+            yield events.Progress(**self._at(), what="first steps", done=self.step % every, total=every)
 
     def _train_step(self, x: Tensor, labels: Tensor) -> Stepped:
         alone = not self.group.several  # other processes wait in the midst of their step
@@ -314,6 +326,7 @@ class Trainer:
         if reading.losses:
             yield self._losses(reading)
         yield from alerts
+        self._quiet_since = None
         if self._lost_in_a_row >= PATIENCE:
             yield from self._diverge(culprit)
             return True

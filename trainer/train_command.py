@@ -79,12 +79,15 @@ class _Voice:
                 event.run, event.device, event.precision, event.train_images, event.total_steps,
             )  # fmt: skip
         elif isinstance(event, events.StepLosses):
+            self.bar.set_description("training", refresh=False)
             self.bar.update(event.step - self.bar.n)
             self.bar.set_postfix(
                 {k: f"{v:.3g}" for k, v in event.losses.items()} | {"img/s": f"{event.images_per_second:.0f}"}
             )
         elif isinstance(event, events.Progress):
-            self.bar.set_description(f"{event.what} {event.done}/{event.total}")
+            self.bar.set_description(
+                f"{event.what} {event.done}/{event.total}" if event.total else event.what
+            )
         elif isinstance(event, events.Validated):
             shown = "  ".join(f"{k} {v:.4g}" for k, v in event.figures.items())
             log.info("epoch %d, step %d: %s", event.epoch, event.step, shown)
@@ -118,6 +121,7 @@ def _select(config: TrainConfig, voice: _Voice, stopping: Callable[[], bool]) ->
             voice.say(events.Progress(what="preparing images", done=done, total=total, seconds_left=left))
 
     data = config.data
+    voice.say(events.Progress(what="opening data", done=0, total=0))
     images = cache_module.open_data(
         data.data, config.model.image_size, config.model.crop, progress=progress, cancelled=stopping
     )
@@ -197,6 +201,7 @@ def _train(config: TrainConfig, run: Path, args: Namespace, voice: _Voice, group
     if group.agree(selection is None)[0] or selection is None:
         voice.say(events.Finished(reason="stopped", model=""))
         return 0
+    voice.say(events.Progress(what="building the model", done=0, total=0))
     for event in Trainer(config, selection, run, control, args.resume, group).train():
         voice.say(event)
     return 0

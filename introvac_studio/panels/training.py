@@ -28,13 +28,15 @@ from typing import Protocol
 from PySide6.QtCore import QObject, Signal, Slot
 
 from introvac_studio.data_summary import DataChoice, DataSummary
-from introvac_studio.language import tr
+from introvac_studio.language import mark, tr
 from introvac_studio.run_request import RunRequest, default_run
+from introvac_studio.run_start import RunStart, doing
 from introvac_studio.settings import Settings
 from introvac_studio.widgets.loss_panel import LossPanel
 from introvac_studio.widgets.run_form import RunPanel
 from introvac_studio.widgets.run_log import LogPanel, log_line
 from introvac_studio.widgets.samples_view import SamplesView
+from introvac_studio.widgets.texts import duration
 from trainer import config, events
 from trainer.errors import ConfigError
 from trainer.run_files import CONFIG_FILE, MODEL_FILE, STATE_FILE
@@ -43,6 +45,14 @@ from trainer.run_files import CONFIG_FILE, MODEL_FILE, STATE_FILE
 _TELLING = (
     events.RunStarted, events.Resumed, events.Paused, events.Continued, events.Finished, events.Failed,
 )  # fmt: skip
+
+# A run's end in the status bar.
+_ENDS = {
+    "completed": mark("training is complete"),
+    "stopped": mark("training was stopped"),
+    "failed": mark("training failed"),
+    "killed": mark("training was ended"),
+}
 
 __all__ = ["RunRequest", "TrainingPanel", "default_run"]
 
@@ -58,13 +68,6 @@ class RunEnded(Protocol):
     def made(self) -> Path | None: ...
     @property
     def details(self) -> str: ...
-
-
-def duration(seconds: float) -> str:
-    """Seconds as h:mm:ss or m:ss."""
-    whole = max(0, round(seconds))
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
 def size_of(count: int) -> str:
@@ -90,20 +93,21 @@ class TrainingPanel(QObject):
         super().__init__(parent)
         self.run_panel, self.losses = RunPanel(settings), LossPanel()
         self.samples, self.log = SamplesView(), LogPanel()
+        self.start = RunStart(parent=self)
+        self.start.changed.connect(self._show_start)
         self._total = self._step = 0
-        self._wants_snapshot = False
         self._replaying = False
         self.last_words: events.Event | None = None  # the newest that tells how the run stands
         run = self.run_panel
         run.startRequested.connect(self._on_start)
         run.continueRequested.connect(self._on_continue)
-        run.snapshotRequested.connect(self._on_snapshot)
         run.newRunRequested.connect(self.new_run)
         for source, target in (
             (run.openRunRequested, self.openRunRequested),
             (run.pauseRequested, self.pauseRequested),
             (run.resumeRequested, self.resumeRequested),
             (run.stopRequested, self.stopRequested),
+            (run.snapshotRequested, self.snapshotRequested),
             (run.openModelRequested, self.openModelRequested),
             (run.chooseDataRequested, self.chooseDataRequested),
         ):
@@ -125,15 +129,30 @@ class TrainingPanel(QObject):
 
     def _begin(self) -> None:
         self.run_panel.set_phase("starting")
-        self.run_panel.state.setText(tr("Starting…"))
-        self.run_panel.bar.setRange(0, 0)
-        self.losses.plots.set_empty_text(tr("The run is starting. Losses appear after its first steps."))
+        self.start.begin()
         self.statusChanged.emit(tr("training starts"))
 
     @Slot()
-    def _on_snapshot(self) -> None:
-        self._wants_snapshot = True
-        self.snapshotRequested.emit()
+    def _show_start(self) -> None:
+        """What goes on while there are no losses yet."""
+        panel, start = self.run_panel, self.start
+        intro = tr("The run is starting. Losses appear after its first steps.")
+        self.losses.plots.set_empty_text(f"{intro}\n\n{start.report}")
+        panel.pace.setText(start.pace)
+        if panel.phase == "stopping":
+            return
+        panel.state.setText(start.headline)
+        at = start.progress
+        panel.bar.setRange(0, 0 if at is None else at.total)
+        if at is not None:
+            panel.bar.setValue(at.done)
+
+    def _end_start(self) -> None:
+        """The run has taken its first steps, or pauses before them."""
+        if self.start.active:
+            self.start.end()
+            self.run_panel.pace.setText("")
+            self._progress(self._step)
 
     @Slot()
     def new_run(self) -> None:
@@ -146,7 +165,8 @@ class TrainingPanel(QObject):
         self.statusChanged.emit("")
 
     def _forget(self, run: Path | None) -> None:
-        self._total, self._step, self._wants_snapshot = 0, 0, False
+        self.start.end()
+        self._total, self._step = 0, 0
         self.last_words = None
         self.run_panel.banner.hide()
         self.run_panel.set_run(run)
@@ -229,23 +249,13 @@ class TrainingPanel(QObject):
             self._progress(event.step)
             self._alive("running")
         elif isinstance(event, events.Progress):
-            panel.bar.setRange(0, max(event.total, 1))
-            panel.bar.setValue(event.done)
-            panel.state.setText(
-                tr(
-                    "{what}: {n} of {all}",
-                    what=event.what.capitalize(),
-                    n=f"{event.done:,}",
-                    all=f"{event.total:,}",
-                )
-            )
-            left = event.seconds_left
-            panel.pace.setText("" if left is None else tr("{time} left", time=duration(left)))
+            self._on_progress(event)
         elif isinstance(event, events.SamplesWritten):
             self.samples.add(event)
         elif isinstance(event, events.Resumed):
             self.samples.drop_after(event.step)
         elif isinstance(event, events.Paused):
+            self._end_start()
             self._alive("paused")
         elif isinstance(event, events.Continued):
             self._alive("running")
@@ -255,6 +265,18 @@ class TrainingPanel(QObject):
             self._step = event.step
         if isinstance(event, events.RunStarted | events.Resumed | events.Validated):
             self.losses.plots.append([event])
+        self.start.see(event)
+
+    def _on_progress(self, event: events.Progress) -> None:
+        """Work beside the steps; what comes before them is `start`'s to show."""
+        if self.start.active or self._replaying:
+            return
+        panel, left = self.run_panel, event.seconds_left
+        panel.bar.setRange(0, event.total)
+        panel.bar.setValue(event.done)
+        what, n, whole = doing(event.what), f"{event.done:,}", f"{event.total:,}"
+        panel.state.setText(tr("{what}: {n} of {all}", what=what, n=n, all=whole) if event.total else what)
+        panel.pace.setText("" if left is None else tr("{time} left", time=duration(left)))
 
     def _alive(self, phase: str) -> None:
         if self._replaying or self.run_panel.phase == "stopping":
@@ -267,9 +289,8 @@ class TrainingPanel(QObject):
     def _on_checkpoint(self, event: events.CheckpointSaved) -> None:
         if event.kind in ("last", "snapshot"):
             self.run_panel.model = Path(event.model)
-        if event.kind == "snapshot" and self._wants_snapshot:
-            self._wants_snapshot = False
-            self.run_panel.set_phase(self.run_panel.phase)
+        if event.kind == "snapshot" and self.run_panel.snapshot_due:
+            self.run_panel.set_snapshot_due(False)
             self.openModelRequested.emit(Path(event.model))
 
     @Slot(object)
@@ -278,6 +299,8 @@ class TrainingPanel(QObject):
         if not batch:
             return
         self.losses.plots.append(batch)
+        if not self._replaying:
+            self._end_start()
         last = batch[-1]
         self._progress(last.step)
         left = (
@@ -291,6 +314,7 @@ class TrainingPanel(QObject):
 
     def _progress(self, step: int) -> None:
         self._step = step
+        self.run_panel.set_editable(step > 0)
         self.run_panel.bar.setRange(0, max(self._total, 1))  # it may have shown the progress of a save
         self.run_panel.bar.setValue(step)
         if self.run_panel.phase != "stopping":
@@ -301,6 +325,7 @@ class TrainingPanel(QObject):
     @Slot(object)
     def on_ended(self, ended: RunEnded) -> None:
         """The child is gone, whatever the reason."""
+        self.start.end()
         panel = self.run_panel
         run = panel.run
         if ended.made is not None:
@@ -319,7 +344,7 @@ class TrainingPanel(QObject):
             panel.set_run(None, keep_name=True)
             panel.set_phase("idle")
             self.losses.plots.set_empty_text(ended.text or tr("The run was stopped before its first step."))
-        self.statusChanged.emit(tr("training {end}", end=tr(ended.reason)))
+        self.statusChanged.emit(tr(_ENDS.get(ended.reason, ended.reason)))
 
     def _rest(self, phase: str, text: str) -> None:
         panel = self.run_panel

@@ -7,15 +7,8 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QW
 
 from introvac_studio import theme
 from introvac_studio.language import tr
-from introvac_studio.widgets.texts import muted, tabular
+from introvac_studio.widgets.texts import duration, muted, tabular
 from trainer import events
-
-
-def time_left(seconds: float) -> str:
-    """Seconds as m:ss or h:mm:ss."""
-    whole = max(0, round(seconds))
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
 class EvaluationFoot(QWidget):
@@ -66,7 +59,7 @@ class EvaluationFoot(QWidget):
         if isinstance(event, events.Progress) and self.running and not self.ending:
             self.bar.setRange(0, max(event.total, 1))
             self.bar.setValue(min(event.done, event.total))
-            left = "" if event.seconds_left is None else tr("{time} left", time=time_left(event.seconds_left))
+            left = "" if event.seconds_left is None else tr("{time} left", time=duration(event.seconds_left))
             share = f"{100 * event.done / event.total:.0f} %" if event.total else ""
             self.pace.setText("  ·  ".join(part for part in (event.what, share, left) if part))
 

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from introvac_studio import theme
+from introvac_studio.catalogue import preset_help
 from introvac_studio.data_summary import DataChoice, DataSummary
 from introvac_studio.language import tr
 from introvac_studio.run_request import RunRequest, default_run
@@ -87,6 +88,8 @@ class RunPanel(QWidget):
         self._phase = "idle"
         self._named = False
         self._run: Path | None = None
+        self._editable = False
+        self.snapshot_due = False  # one was asked for, and is not there yet
         self.model: Path | None = None
         self._root = runs_folder(settings) if settings else Path.home() / "IntroVAC" / "runs"
         self.form = ConfigForm(ELSEWHERE)
@@ -122,12 +125,11 @@ class RunPanel(QWidget):
         self.preset, self.preset_help = QComboBox(), muted(wrap=True)
         for name in config.PRESETS:
             self.preset.addItem(name)
-            self.preset.setItemData(
-                self.preset.count() - 1, config.PRESET_HELP[name], Qt.ItemDataRole.ToolTipRole
-            )
+            tip = tr(preset_help(name))
+            self.preset.setItemData(self.preset.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.side = QComboBox()
         for side in config.SIZES:
-            self.side.addItem(f"{side} px", side)
+            self.side.addItem(tr("{n} px", n=side), side)
         self.device = QComboBox()
         self.device.setEditable(True)
         self.device.addItems(["auto", "cpu", "cuda", "mps"])
@@ -235,8 +237,7 @@ class RunPanel(QWidget):
     @Slot(str)
     def set_preset(self, name: str) -> None:
         self.preset.setCurrentText(name)
-        text = config.PRESET_HELP.get(name, "")
-        self.preset_help.setText(text[:1].upper() + text[1:])
+        self.preset_help.setText(tr(preset_help(name)))
         self.form.set_preset(name)
 
     @Slot(object)
@@ -373,6 +374,19 @@ class RunPanel(QWidget):
     def set_phase(self, phase: str) -> None:
         """`idle`, `starting`, `running`, `pausing`, `paused`, `stopping`, `ended` (resumable) or `done`."""
         self._phase = phase
+        if phase not in ("running", "pausing", "paused"):
+            self.snapshot_due = False
+        self._refresh()
+
+    def set_editable(self, on: bool) -> None:
+        """Whether the run has taken steps, so that its model is worth a look."""
+        if on != self._editable:
+            self._editable = on
+            self._refresh()
+
+    def set_snapshot_due(self, on: bool) -> None:
+        """Whether a snapshot is awaited."""
+        self.snapshot_due = on
         self._refresh()
 
     @property
@@ -383,6 +397,7 @@ class RunPanel(QWidget):
         """The run on show; None is back to a new one, with a name of its own unless the old one is kept."""
         self._run = run
         self.model = None
+        self._editable = False
         if run is None:
             self._named = self._named and keep_name
             self._name_run()
@@ -413,7 +428,10 @@ class RunPanel(QWidget):
         self.edit.setVisible(alive or (over and self.model is not None))
         self.edit.setText(tr("Edit with this model") if over else tr("Edit this snapshot"))
         _restyle(self.edit, "primary" if alive or phase == "done" else "")
-        self.edit.setEnabled(over or phase in ("running", "paused"))
+        why = "" if over else self._why_not_edited()
+        can = tr("Open the run's model on the Edit page") if over else tr("Edit with the model as it is now")
+        self.edit.setEnabled(not why)
+        self.edit.setToolTip(why or can)
         self.fresh.setVisible(over)
         self.earlier.setVisible(not alive)
         for widget in (self.state, self.bar):
@@ -422,6 +440,14 @@ class RunPanel(QWidget):
         for field in (self.choose, self.preset, self.side, self.epochs, self.batch, self.device,
                       self.name, self.folder, self.form):  # fmt: skip
             field.setEnabled(phase == "idle")
+
+    def _why_not_edited(self) -> str:
+        """Why the model in training cannot be edited with now, or empty."""
+        if self._phase == "stopping":
+            return tr("The run is stopping")
+        if not self._editable or self._phase == "starting":
+            return tr("There is nothing to edit with before the run's first steps")
+        return tr("The snapshot is being saved") if self.snapshot_due or self._phase == "pausing" else ""
 
     @Slot()
     def _on_start(self) -> None:
@@ -446,8 +472,12 @@ class RunPanel(QWidget):
 
     @Slot()
     def _on_stop(self) -> None:
+        begun = self._phase != "starting"
         self.set_phase("stopping")
-        self.state.setText(tr("Finishing the step and saving a checkpoint…"))
+        saving = tr("Finishing the step and saving a checkpoint…")
+        self.state.setText(saving if begun else tr("Stopping before the first step…"))
+        if not begun:
+            self.bar.setRange(0, 0)
         self.stopRequested.emit()
 
     @Slot()
@@ -455,7 +485,7 @@ class RunPanel(QWidget):
         if self._phase in ("ended", "done") and self.model is not None:
             self.openModelRequested.emit(self.model)
         else:
-            self.edit.setEnabled(False)
+            self.set_snapshot_due(True)
             self.snapshotRequested.emit()
 
     @Slot()

@@ -1,4 +1,4 @@
-"""Small pieces of text: headings, muted lines, figures of one width, and the banner of an error."""
+"""Small pieces of text: headings, muted lines, figures of one width, times, and the banner of an error."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ def tabular(font: QFont, pixels: int = 0, bold: bool = False) -> QFont:
         font.setBold(True)
     font.setFeature(QFont.Tag("tnum"), 1)
     return font
+
+
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    whole = max(0, round(seconds))
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
 def heading(text: str) -> QLabel:

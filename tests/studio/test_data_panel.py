@@ -12,7 +12,8 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from introvac_studio.data_summary import DataChoice
-from introvac_studio.panels.data import DataPanel, spec_of_folder
+from introvac_studio.panels.data import DataPanel
+from introvac_studio.widgets.source_form import spec_of_folder
 from introvac_studio.workers.data_thread import DataThread
 
 LONG = 60_000
@@ -78,12 +79,12 @@ def test_that_attributes_subsets_and_derived_ones_are_chosen(panel: DataPanel, q
     with qtbot.waitSignal(panel.choiceChanged, timeout=LONG):
         item(panel, "Hat").setCheckState(0, Qt.CheckState.Checked)  # type: ignore[attr-defined]
     assert panel.choice().attributes == ("Eyeglasses", "FacialHair", "Hat")
-    panel.derive.setText("Covered=Hat|Nothing")
-    qtbot.keyClick(panel.derive, Qt.Key.Key_Return)
-    assert "Nothing" in panel.derive_error.text()
-    panel.derive.setText("Covered=Hat|Eyeglasses")
+    panel.rules.field.setText("Covered=Hat|Nothing")
+    qtbot.keyClick(panel.rules.field, Qt.Key.Key_Return)
+    assert "Nothing" in panel.rules.error.text()
+    panel.rules.field.setText("Covered=Hat|Eyeglasses")
     with qtbot.waitSignal(panel.choiceChanged, timeout=LONG):
-        qtbot.keyClick(panel.derive, Qt.Key.Key_Return)
+        qtbot.keyClick(panel.rules.field, Qt.Key.Key_Return)
     assert panel.choice().derive == ("Covered=Hat|Eyeglasses",)
     assert "Covered" in panel.choice().attributes
     whole = panel._summary.selected["train"]  # type: ignore[union-attr]
