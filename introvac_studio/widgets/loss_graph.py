@@ -21,13 +21,15 @@ from introvac_studio.widgets.texts import tabular
 
 
 class _Axis(pg.AxisItem):
-    """Ticks in plain numbers: no SI prefixes, thousands separated."""
+    """Ticks in plain numbers: thousands separated, images seen in millions."""
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
         if self.logMode:
             return [f"{10.0**v:.3g}" for v in values]
         if self.orientation == "left" and max((abs(v) for v in values), default=0) >= 1e4:
             return [f"{v:.3g}" for v in values]
+        if self.orientation == "bottom" and max((abs(v) for v in values), default=0) >= 1e6:
+            return [f"{v / 1e6:g} M" if v else "0" for v in values]
         digits = max(0, -math.floor(math.log10(spacing) + 1e-9)) if spacing > 0 else 0
         return [f"{v:,.{digits}f}" for v in values]
 

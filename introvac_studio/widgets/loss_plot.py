@@ -301,7 +301,7 @@ class LossPlots(QWidget):
         if self._unit is Unit.EPOCHS:
             return tr("epoch {epoch}", epoch=f"{x:,.2f}")
         whole = f"{max(x, 0):,.0f}"
-        return tr("images seen: {n}", n=whole) if self._unit is Unit.IMAGES else tr("step {step}", step=whole)
+        return tr("{n} images seen", n=whole) if self._unit is Unit.IMAGES else tr("step {step}", step=whole)
 
     @Slot(float, float)
     def _on_ranged(self, low: float, high: float) -> None:

@@ -10,6 +10,7 @@ from introvac_studio.language import mark, tr
 from introvac_studio.settings import Settings
 from introvac_studio.widgets.loss_data import Unit
 from introvac_studio.widgets.loss_plot import LossPlots
+from introvac_studio.widgets.loss_readout import Elided
 from introvac_studio.widgets.texts import tabular
 
 _UNITS = (
@@ -48,7 +49,7 @@ class LossToolbar(QWidget):
         self.which.setMenu(QMenu(self.which))
         self.reset = QPushButton(tr("Show all"))
         self.reset.setToolTip(tr("Double-click a plot, or press A"))
-        self.where = QLabel()
+        self.where = Elided()  # the toolbar asks for no more room while the cursor moves
         self.where.setObjectName("muted")
         self.where.setFont(tabular(self.font(), 13))
         self.reset.hide()

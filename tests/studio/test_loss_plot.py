@@ -185,7 +185,7 @@ def test_that_images_seen_are_steps_of_the_batch(plots: LossPlots, qtbot: QtBot)
     (plot,) = plots.plots()
     assert plot.view.viewRange()[0][1] > 2000 and plot.game.value() == 1000
     plot.moved.emit(1234.2)
-    assert bar.where.text() == "images seen: 1,234"
+    assert bar.where.text() == "1,234 images seen"
     plots.clear()
     plots.append([started(64, images=10), losses(3, kl=1.0)])  # a batch has no more images than there are
     assert plots.curves["kl"].along(Unit.IMAGES).tolist() == [30]
