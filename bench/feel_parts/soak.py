@@ -14,6 +14,7 @@ import shutil
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,14 @@ def _held() -> dict[str, float]:
         "children": len(me.children(recursive=True)),
         "files": me.num_fds(),
     }
+
+
+def _kinds() -> Counter[str]:
+    """What the widgets, threads and children are that this process holds."""
+    named = [f"{type(w).__name__} {w.objectName()}".strip() for w in QApplication.allWidgets()]
+    named += [f"thread {thread.name}" for thread in threading.enumerate()]
+    named += [f"child {' '.join(child.cmdline())[-80:]}" for child in psutil.Process().children()]
+    return Counter(named)
 
 
 class _User:
@@ -153,14 +162,18 @@ def _dialogs() -> list[QDialog]:
 
 
 def measure(folder: Path, rounds: int) -> tuple[list[Row], Any]:
-    """Rows of what was held at the end, less what was held when caches were warm."""
+    """Rows of what was held at the end, less what was held when caches were warm.
+
+    Rounds differ in what they open, so the most of the last ones is set against that of the first warm ones.
+    """
     desk = Desk(folder)
     user = _User(desk, folder)
-    begun, samples = time.monotonic(), [_held()]
+    begun, samples, kinds = time.monotonic(), [_held()], [_kinds()]
     for k in range(rounds):
         user.round(k)
         desk.live(0.2)
         samples.append(_held())
+        kinds.append(_kinds())
         held = ", ".join(f"{name} {value:.0f}" for name, value in samples[-1].items())
         print(f"round {k + 1} of {rounds}, {time.monotonic() - begun:.0f} s: {held}", file=sys.stderr)
     spent = time.monotonic() - begun
@@ -170,16 +183,21 @@ def measure(folder: Path, rounds: int) -> tuple[list[Row], Any]:
     after = _held()
     left = [t.name for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
     first = max(1, round(SETTLED * rounds))
-    warm, last = samples[first], samples[-1]
     hours = np.arange(first, rounds + 1) / 6
     rss = [one["rss"] for one in samples[first:]]
     slope = float(np.polyfit(hours, rss, 1)[0]) if len(rss) > 2 else float("nan")
-    note = f"{samples[0]['rss']:.0f} at first, {warm['rss']:.0f} warm, {last['rss']:.0f} MiB at the end"
+    note = f"{samples[0]['rss']:.0f} at first, {rss[0]:.0f} warm, {rss[-1]:.0f} MiB at the end"
     told = f"{rounds} rounds of ten minutes in {spent / 60:.1f} minutes"
     rows = [Row("soak", f"memory, growth in an hour of use, {told}", slope, "MiB", 2.0, note=note)]
     for what in ("widgets", "top-level widgets", "threads", "native threads", "children", "files"):
-        note = f"{warm[what]:.0f} warm, {last[what]:.0f} at the end"
-        rows.append(Row("soak", f"{what}, more than when warm", last[what] - warm[what], "", 0.0, note=note))
+        early = max(one[what] for one in samples[first : 2 * first])
+        late = max(one[what] for one in samples[-first:])
+        note = f"{early:.0f} warm, {late:.0f} at the end"
+        rows.append(Row("soak", f"{what}, more than when warm", late - early, "", 0.0, note=note))
     rows.append(Row("soak", "threads left when it was closed", float(len(left)), "", 0.0))
     rows.append(Row("soak", "child processes left when it was closed", after["children"], "", 0.0))
-    return rows, {"samples": samples, "after": after, "cpus": os.cpu_count()}
+    warm: Counter[str] = Counter()
+    for one in kinds[first : 2 * first]:
+        warm |= one
+    more = {name: count for name, count in (kinds[-1] - warm).items() if count}
+    return rows, {"samples": samples, "after": after, "more": more, "left": _kinds(), "cpus": os.cpu_count()}
