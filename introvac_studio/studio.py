@@ -25,10 +25,7 @@ from introvac_studio.messages import (
     ChainPath,
     Codes,
     Failure,
-    Found,
     Opened,
-    RefineEnd,
-    RefineRequest,
 )
 from introvac_studio.opening import first_model
 from introvac_studio.panels.editor import EditorPanel
@@ -38,19 +35,19 @@ from introvac_studio.panels.history import HistoryPanel
 from introvac_studio.panels.latent import LatentPanel
 from introvac_studio.path_dialog import PathDialog
 from introvac_studio.photos import Photos
+from introvac_studio.reaching import Reaching
+from introvac_studio.refining import Refining
 from introvac_studio.runs import Runs
 from introvac_studio.settings import Settings
 from introvac_studio.state import Edit, Face, FaceSet, ModelInfo, StudioState
 from introvac_studio.workers.diagnostics import DiagnosticsThread
 from introvac_studio.workers.faces import FacesThread, FacesWanted
 from introvac_studio.workers.inference import InferenceThread
-from introvac_studio.workers.refining import RefineThread
 from introvac_studio.workers.sampling import SamplingThread
 from trainer import config
 from trainer.errors import ConfigError
 
 RECENT = 8  # models remembered
-REFINE_STEPS = 50
 AVATARS = "avatars:600:1"  # another seed than any training default: faces that no model has seen
 
 
@@ -95,7 +92,6 @@ class Studio(QObject):
         self.inference = inference or InferenceThread(self)
         self.faces_thread = FacesThread(self)
         self.sampling = SamplingThread(self)
-        self.refining = RefineThread(self)
         self.diagnostics = DiagnosticsThread(self)
         self.window = window or MainWindow(self.settings)
         self.faces = FacesPanel(self.state)
@@ -103,6 +99,8 @@ class Studio(QObject):
         self.latent = LatentPanel(self.state)
         self.generate = GeneratePanel(self.state)
         self.generate.device = device
+        self.refining = Refining(self.state, self.editor, device, self)
+        self.reaching = Reaching(self.state, self.editor, self.inference, self)
         self.runs = Runs(self.settings, self)
         self.evaluations = Evaluations(self.state, self.settings, device, self)
         self.directions = Directions(self.state, self.settings, self.window, self)
@@ -184,8 +182,8 @@ class Studio(QObject):
             Command("&Edit", mark("Redo"), "Ctrl+Shift+Z", undo.redo),
             Command("&Edit", mark("Reset edit"), "Ctrl+R", self.state.reset),
             Command("&Edit", mark("Random face"), "Ctrl+G", self.draw_face),
-            Command("&Edit", mark("Refine face"), "Ctrl+Shift+R", self.editor.refine.click),
-            Command("&Edit", mark("Towards what is wanted…"), "Ctrl+T", self.editor.ask_wants),
+            *self.refining.commands(),
+            *self.reaching.commands(),
             Command("&Edit", mark("How independent?"), "Ctrl+I", self.editor.independence.click),
             Command("&Edit", mark("Path between two faces…"), "Ctrl+P", self.show_path),
             *self.photos.edit_commands(),
@@ -247,13 +245,16 @@ class Studio(QObject):
         editor.stripRequested.connect(self._request_strip)
         self.photos.complained.connect(self.complain)
         self.photos.told.connect(self._on_told)
-        editor.untilRequested.connect(inference.until)
-        editor.refineRequested.connect(self.refine_face)
+        self.reaching.complained.connect(self.complain)
+        self.reaching.ended.connect(self._on_ended)
+        refining = self.refining
+        refining.thread_.progressed.connect(self._on_progress)
+        refining.complained.connect(self.complain)
+        refining.advised.connect(self.advise)
+        refining.begun.connect(self._on_refining)
+        refining.ended.connect(self._on_ended)
         editor.refused.connect(self.complain)
         editor.told.connect(self._on_told)
-        inference.found.connect(self._on_found)
-        self.refining.progressed.connect(self._on_progress)
-        self.refining.finished_.connect(self._on_refined)
         editor.removeRequested.connect(self.directions.remove)
         self.directions.complained.connect(self.complain)
         self.directions.told.connect(self._on_told)
@@ -289,7 +290,7 @@ class Studio(QObject):
         data_dock = self.window.workspaces["train"].docks["data"]
         data_dock.visibilityChanged.connect(runs.on_data_shown)
         self.window.closing.connect(self._on_closing)
-        for worker in (self.faces_thread, inference, self.refining):
+        for worker in (self.faces_thread, inference, refining):
             self.window.cancelRequested.connect(worker.cancel)
         self._connect_comparing()
         self._connect_linking()
@@ -476,6 +477,7 @@ class Studio(QObject):
         """Show what went wrong; nothing is lost."""
         self.window.notifications.notify(text, "error")
 
+    @Slot(str)
     def advise(self, text: str) -> None:
         """Say what is wanted first."""
         self.window.notifications.notify(text, "warning")
@@ -495,6 +497,7 @@ class Studio(QObject):
         self._device = self.generate.device = self.evaluations.panel.device = device
         self.exporting.thread_.set_device(device)
         self.comparing.set_device(device)
+        self.refining.device = device
         if self.state.model is not None:
             self.open_model(self.state.model.path)
 
@@ -696,40 +699,6 @@ class Studio(QObject):
             edit, self._carried = self._carried, None
             self.state.open_face(opened.face, edit)
 
-    @Slot(object)
-    def _on_found(self, found: Found) -> None:
-        self.window.show_progress(tr("ready"), 0, 0)
-        self.editor.take_found(found)
-
-    @Slot()
-    def refine_face(self) -> None:
-        """Look for a code whose picture is nearer to the current face's original."""
-        model, face = self.state.model, self.state.face
-        if model is None or face is None or face.original is None:
-            self.advise(tr("Refining needs a face that came from a picture."))
-            return
-        self.editor.set_refining(True)
-        self.window.show_progress(tr("refining…"), 0, 1, True)
-        self.refining.submit(
-            RefineRequest(model.stamp, model.path, model.digest, face, self._device, REFINE_STEPS)
-        )
-
-    @Slot(object)
-    def _on_refined(self, end: RefineEnd) -> None:
-        self.editor.set_refining(False)
-        self.window.show_progress(tr("ready"), 0, 0)
-        found = end.refinement
-        if end.error:
-            self.complain(tr("The face was not refined: {error}", error=end.error))
-        elif found is None:
-            self.editor.tell(tr("refining stopped"))
-        elif self.state.face is not end.request.face:
-            self.editor.tell(tr("another face came; nothing was refined"))
-        else:
-            self.state.refine(found)
-            text = f"L1 {found.before:.4f} → {found.after:.4f} (−{100 * found.gain:.0f} %)"
-            self.editor.tell(text, tr("refined: mean absolute error, {text}; undo goes back", text=text))
-
     # -- pictures -----------------------------------------------------------------------------------
 
     @Slot()
@@ -752,6 +721,14 @@ class Studio(QObject):
     def _request_reconstruction(self) -> None:
         if self.state.face is not None and self.state.model is not None:
             self.inference.reconstruct(self.state.model.stamp, self.state.face.mu, self.state.revision)
+
+    @Slot()
+    def _on_refining(self) -> None:
+        self.window.show_progress(tr("refining…"), 0, 1, True)
+
+    @Slot()
+    def _on_ended(self) -> None:
+        self.window.show_progress(tr("ready"), 0, 0)
 
     @Slot(str)
     def _on_told(self, text: str) -> None:

@@ -72,7 +72,7 @@ def test_that_drags_and_the_filmstrip_leave_kept_logits_alone(studio: Studio, qt
     assert studio.state.edit.amount(HAT) > 1 and studio.state.edit.amount("FacialHair") > 1
     assert_kept(before, logits(studio), ("Eyeglasses", "Smiling"))
     with qtbot.waitSignal(editor.stripRequested) as asked:
-        editor._request_strip()
+        editor.film.request()
     for z in asked.args[0]:
         after = studio.state.model.planes.logits(z)
         assert_kept(before, dict(zip(studio.state.model.planes.names, after, strict=True)), ("Eyeglasses",))
@@ -260,11 +260,11 @@ def test_that_a_result_for_another_edit_is_not_set(studio: Studio, qtbot: QtBot)
 def test_that_refining_lowers_the_error_and_toggles_in_single_steps(
     studio: Studio, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("introvac_studio.studio.REFINE_STEPS", 8)
+    monkeypatch.setattr("introvac_studio.refining.STEPS", 8)
     state, button = studio.state, studio.editor.refine
     state.commit("keep", Edit({HAT: 2.0}, keep=("Smiling",)))
     mu, edit, count = state.face.mu, state.edit, state.undo_stack.count()
-    with qtbot.waitSignal(studio.refining.finished_, timeout=WAIT) as ended:
+    with qtbot.waitSignal(studio.refining.thread_.finished_, timeout=WAIT) as ended:
         button.click()
         assert not button.isEnabled()
     assert ended.args[0].error == ""
@@ -293,29 +293,31 @@ def reconstruction(studio: Studio, qtbot: QtBot) -> np.ndarray:
 
 def test_that_refining_can_be_cancelled(studio: Studio, qtbot: QtBot) -> None:
     face = studio.state.face
-    with qtbot.waitSignal(studio.refining.finished_, timeout=WAIT) as ended:
+    with qtbot.waitSignal(studio.refining.thread_.finished_, timeout=WAIT) as ended:
         QTimer.singleShot(0, studio.editor.refine.click)
-        cancel_once_under_way(studio, qtbot, studio.refining)
+        cancel_once_under_way(studio, qtbot, studio.refining.thread_)
     assert ended.args[0].cancelled and studio.state.face is face
     assert studio.editor.hint.whole == "refining stopped" and studio.editor.refine.isEnabled()
 
 
 def test_that_a_drag_is_drawn_while_a_refinement_goes_on(studio: Studio, qtbot: QtBot) -> None:
     gate, before = threading.Event(), settled(studio, qtbot)
-    studio.refining.progressed.connect(lambda *_: gate.wait(WAIT / 1000), Qt.ConnectionType.DirectConnection)
+    studio.refining.thread_.progressed.connect(
+        lambda *_: gate.wait(WAIT / 1000), Qt.ConnectionType.DirectConnection
+    )
     studio.editor.refine.click()
     studio.state.commit("edit", Edit({HAT: 6.0}))
     assert np.abs(settled(studio, qtbot) - before).mean() > 1
-    with qtbot.waitSignal(studio.refining.finished_, timeout=WAIT):
-        studio.refining.cancel()
+    with qtbot.waitSignal(studio.refining.thread_.finished_, timeout=WAIT):
+        studio.refining.thread_.cancel()
         gate.set()
     assert studio.state.edit.amount(HAT) == 6.0
 
 
 def test_that_other_weights_are_not_refined_with(studio: Studio, qtbot: QtBot, tiny_model: Path) -> None:
     model, face = studio.state.model, studio.state.face
-    with qtbot.waitSignal(studio.refining.finished_, timeout=WAIT) as ended:
-        studio.refining.submit(RefineRequest(model.stamp, tiny_model, model.digest, face, "cpu", 2))
+    with qtbot.waitSignal(studio.refining.thread_.finished_, timeout=WAIT) as ended:
+        studio.refining.thread_.submit(RefineRequest(model.stamp, tiny_model, model.digest, face, "cpu", 2))
     assert "written again" in ended.args[0].error
     assert "not refined" in studio.window.notifications.text and studio.state.face is face
 

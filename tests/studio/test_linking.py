@@ -209,7 +209,7 @@ def test_that_the_strip_marks_where_code_and_picture_flip(studio: Studio, qtbot:
     editor, strip, state = studio.editor, studio.editor.strip, studio.state
     planes, name = state.model.planes, "Eyeglasses"
     state.commit("beside", Edit({"FacialHair": 1.0}))
-    qtbot.waitUntil(lambda: editor._strip_logits is not None, timeout=WAIT)
+    qtbot.waitUntil(lambda: editor.film.logits is not None, timeout=WAIT)
     deltas = np.array(strip.deltas)
     codes = np.stack([state.moved(state.edit.with_amount(name, d)) for d in deltas])
     signs = planes.logits(codes)[:, planes.index(name)] > 0

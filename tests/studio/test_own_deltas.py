@@ -69,7 +69,7 @@ def test_that_the_filmstrip_and_its_export_go_as_far_as_its_attribute(told: Stud
     for name, delta in ((HAIR, DELTA), (GLASSES, OWN)):
         with qtbot.waitSignal(editor.stripRequested) as asked:
             editor.horizontal.setCurrentText(name)
-            editor._request_strip()
+            editor.film.request()
         step = asked.args[0][-1] - asked.args[0][0]
         assert np.linalg.norm(step) == pytest.approx(3 * delta)
         qtbot.waitUntil(lambda d=delta: editor.strip.deltas[-1] == 1.5 * d, timeout=WAIT)
@@ -96,7 +96,7 @@ def test_that_a_search_stops_at_the_attributes_own_bound(told: Studio) -> None:
 
 
 def test_that_a_walk_may_go_as_far_as_the_longest_slider(told: Studio) -> None:
-    told.editor.ask_wants()
+    told.reaching.ask_wants()
     assert told.editor.wants.distance.maximum() == 2 * DELTA
     assert told.editor.wants.distance.value() == DELTA
     told.editor.wants.close()
