@@ -197,10 +197,7 @@ class Runs(QObject):
 
     @Slot()
     def _snapshot(self) -> None:
-        if self.thread_ is not None:
-            self.thread_.snapshot()
-        else:
-            self._wish("save")
+        self._wish("snapshot")
 
     def _wish(self, wish: str) -> None:
         if self.thread_ is not None:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 log = logging.getLogger("trainer")
 
+WISHES = ("stop", "pause", "resume", "snapshot")
+
 
 class Control:
     """Requests to stop, pause or save; the run looks at them between steps."""
@@ -40,6 +42,13 @@ class Control:
             self._snapshot = True
             self._wake.notify_all()
 
+    def heed(self, wish: str) -> bool:
+        """Do one of `WISHES`; whether it was one."""
+        if wish not in WISHES:
+            return False
+        getattr(self, wish)()
+        return True
+
     @property
     def stopping(self) -> bool:
         return self._stop
@@ -67,16 +76,8 @@ def listen(control: Control, lines: Iterable[str]) -> None:
             wish = str(json.loads(line).get("do"))
         except (ValueError, AttributeError, RecursionError):
             wish = ""
-        act = {
-            "stop": control.stop,
-            "pause": control.pause,
-            "resume": control.resume,
-            "snapshot": control.snapshot,
-        }.get(wish)
-        if act is None:
+        if not control.heed(wish):
             log.warning("not understood on stdin: %r", line.strip()[:80])
-        else:
-            act()
     control.stop()
 
 

@@ -1,8 +1,9 @@
 """A run that others can watch and steer: a sign of life in its directory, and a file for orders.
 
 `alive.json` says which process of which host trains; it is written anew every few seconds and removed at
-the end. `control.json` holds `{"do": "stop" | "pause" | "resume" | "save"}`; the run removes it when it is
-heeded. Both work over a shared folder, where locks and process numbers say nothing. Free of torch.
+the end. `control.json` holds `{"do": "stop" | "pause" | "resume" | "snapshot"}`, the words that stdin takes
+too; the run removes it when it is heeded. Both work over a shared folder, where locks and process numbers say
+nothing, and where no two clocks need to agree: `Vigil` watches signs change. Free of torch.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +22,14 @@ from typing import Any
 import psutil
 
 from trainer import files
-from trainer.control import Control
+from trainer.control import WISHES, Control
 from trainer.errors import ConfigError, IntroVACError
 from trainer.run_files import ALIVE_FILE, CONTROL_FILE
 
-WISHES = ("stop", "pause", "resume", "save")
 BEAT = 5.0  # seconds between signs of life
-SILENCE = 60.0  # seconds without one after which a run of another host counts as dead
+SILENCE = 60.0  # seconds without a new one after which a run of another host counts as dead
+STALE = 86_400.0  # seconds by which a sign is too old to have been given just now, whatever clock it is by
+_OLD_WORDS = {"save": "snapshot"}  # in files that older versions leave
 _LOOK = 0.5  # seconds between looks for an order
 _LIMIT = 4096  # bytes of an order or a sign
 
@@ -68,18 +70,46 @@ def presence(run: Path) -> Presence | None:
         return None
 
 
-def alive(sign: Presence | None) -> bool:
-    """Whether the process of a sign of life trains still: exact on this machine, else by the sign's age."""
-    if sign is None:
-        return False
-    if not sign.here:
-        return abs(time.time() - sign.time) < SILENCE
+def _lives_here(sign: Presence) -> bool:
+    """Whether this machine's process of a sign of life is there still."""
     try:
         process = psutil.Process(sign.pid)
         same = abs(process.create_time() - sign.since) < 2  # numbers are used again
         return same and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, ValueError, OverflowError):
         return False
+
+
+class Vigil:
+    """Watches runs over several looks, and tells who trains them.
+
+    A process of this machine is asked for by its number. One of another host trains if its signs go on, by
+    this machine's monotonic clock: when they have not changed for `SILENCE`, it is dead, and when they change
+    again, it is not. Only of the first look is a clock asked: a sign more than `STALE` old is of the dead
+    until it changes; any other is of the living until it has been silent for long enough.
+
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[Path, tuple[Presence | None, float]] = {}  # the last sign, and when it was new
+
+    def sign(self, run: Path) -> Presence | None:
+        """The sign of life of the process that trains a run; None where none does."""
+        sign, now = presence(run), self._clock()
+        first = run not in self._seen
+        before, since = self._seen.get(run, (None, now))
+        if first and sign is not None and abs(time.time() - sign.time) > STALE:
+            since = now - SILENCE
+        elif sign != before:
+            since = now
+        self._seen[run] = sign, since
+        if sign is None:
+            return None
+        lives = _lives_here(sign) if sign.here else now - since < SILENCE
+        return sign if lives else None
 
 
 def ask(run: Path, wish: str) -> None:
@@ -100,14 +130,12 @@ def heed(run: Path, control: Control) -> None:
     One that cannot be removed yet, since Windows reads it, is left for the next look: none is heeded twice.
     """
     path = run / CONTROL_FILE
-    wish = _object(path).get("do")
+    wish = str(_object(path).get("do"))
     try:
         path.unlink()
     except OSError:  # mostly there is none
         return
-    acts = {"stop": control.stop, "pause": control.pause, "resume": control.resume, "save": control.snapshot}
-    if (act := acts.get(str(wish))) is not None:
-        act()
+    control.heed(_OLD_WORDS.get(wish, wish))
 
 
 @contextmanager

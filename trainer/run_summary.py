@@ -20,7 +20,7 @@ from trainer import config as config_module
 from trainer import events, modelfile
 from trainer.config import TrainConfig
 from trainer.errors import ConfigError, IntroVACError
-from trainer.presence import Presence, alive, presence
+from trainer.presence import Presence
 from trainer.run_files import BEST_FILE, CONFIG_FILE, EVENTS_FILE, MODEL_FILE, STATE_FILE, lasting
 
 _HEAD = 32 * 1024  # bytes in which a run's first event lies
@@ -114,16 +114,21 @@ def stamp(run: Path) -> tuple[int, ...]:
     return tuple(marks)
 
 
-def summarise(run: Path) -> RunSummary:
-    """A run at a glance; one that cannot be read is `broken`, and nothing is raised."""
+def summarise(run: Path, sign: Presence | None) -> RunSummary:
+    """A run at a glance; one that cannot be read is `broken`, and nothing is raised.
+
+    Args:
+        run: its directory.
+        sign: of whoever trains it, from a `Vigil`; None where nobody does.
+    """
     try:
-        return _summarise(run)
+        return _summarise(run, sign)
     except (IntroVACError, OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         reason = str(error) if isinstance(error, IntroVACError) else f"{run}: cannot be read ({error})"
         return RunSummary(run, "broken", reason)
 
 
-def _summarise(run: Path) -> RunSummary:
+def _summarise(run: Path, sign: Presence | None) -> RunSummary:
     if not (run / CONFIG_FILE).is_file():
         raise ConfigError(f"{run}: holds no {CONFIG_FILE}; it is no run, or what is left of one")
     config = config_module.load(run / CONFIG_FILE)
@@ -132,8 +137,6 @@ def _summarise(run: Path) -> RunSummary:
     said = {type(event): event for event in last}
     started = next((e for e in (*reversed(end), first) if isinstance(e, events.RunStarted)), None)
     newest = said.get(events.Validated)
-    sign = presence(run)
-    lives = alive(sign)
     best: dict[str, Any] = {}
     with suppress(IntroVACError):
         best = modelfile.read_header(run / BEST_FILE).get("card", {}).get("figures", {})
@@ -142,7 +145,7 @@ def _summarise(run: Path) -> RunSummary:
     model = run / MODEL_FILE
     return RunSummary(
         path=run,
-        state=_state(last, lives),
+        state=_state(last, sign is not None),
         error=next((e.text for e in reversed(last) if isinstance(e, events.Failed)), ""),
         data=config.data.data,
         attributes=config.model.attributes,
@@ -160,7 +163,7 @@ def _summarise(run: Path) -> RunSummary:
         size=size,
         model=model if model.is_file() else None,
         resumable=(run / STATE_FILE).is_file(),
-        sign=sign if lives else None,
+        sign=sign,
     )
 
 

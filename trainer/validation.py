@@ -87,6 +87,7 @@ def validate(
     )
     if diversity is not None and diversity.isfinite():
         figures["diversity"] = float(diversity)
+    if total > 1 and all(bool(part.isfinite().all()) for part in spread):
         mean, square = (part / total for part in spread)
         figures["active"] = float((square - mean.square() > ACTIVE_VARIANCE).float().mean())
     return figures

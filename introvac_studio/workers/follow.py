@@ -9,13 +9,12 @@ Wiring (by `runs.py`, on the UI's thread)::
     thread.opened.connect(...)      # all that was said so far, and how the run stands: `Past`
     thread.happened.connect(...)    # every later event but StepLosses; those wait: thread.drain()
     thread.stands.connect(...)      # "running", "over", "missing"
-    thread.ask("pause")             # or resume, stop, save
+    thread.ask("pause")             # or resume, stop, snapshot
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 from trainer import events
 from trainer.errors import IntroVACError
-from trainer.presence import SILENCE, Presence, alive, ask, presence
+from trainer.presence import Vigil, ask
 from trainer.run_files import EVENTS_FILE, lasting
 
 LIVELY, CALM = 0.25, 1.0  # seconds between looks at a run in training, and at another
@@ -93,12 +92,11 @@ class FollowThread(QThread):
         self._wishes: deque[str] = deque()
         self._wake = threading.Event()
         self._closed = False
-        self._sign: Presence | None = None
-        self._lively, self._changed = False, 0.0  # whether it trains; when a sign last differed
+        self._vigil = Vigil()
 
     @Slot(str)
     def ask(self, wish: str) -> None:
-        """Leave a wish for the run: stop, pause, resume or save."""
+        """Leave a wish for the run: stop, pause, resume or snapshot."""
         self._wishes.append(wish)
         self._wake.set()
 
@@ -121,7 +119,8 @@ class FollowThread(QThread):
             self._wake.clear()
             while self._wishes:
                 self._leave(self._wishes.popleft())
-            now = self._standing()  # before the events, so that the last ones are told before the end
+            lives = self._vigil.sign(self.followed) is not None
+            now = "running" if lives else "over"  # asked before the events: the last are told before the end
             try:
                 anew, found = tail.read()
             except OSError:
@@ -148,18 +147,6 @@ class FollowThread(QThread):
                 self._losses.append(event)
             else:
                 self.happened.emit(event)
-
-    def _standing(self) -> str:
-        """Another host's clock may be wrong: what counts is that its signs change."""
-        before, sign = self._sign, presence(self.followed)
-        self._sign = sign
-        if sign is None or sign.here or before is None or before.here:
-            self._lively, self._changed = alive(sign), time.monotonic()
-        elif sign != before:
-            self._lively, self._changed = True, time.monotonic()
-        elif time.monotonic() - self._changed > SILENCE:
-            self._lively = False
-        return "running" if self._lively else "over"
 
     def _leave(self, wish: str) -> None:
         try:

@@ -14,7 +14,7 @@ from PySide6.QtGui import QImage, QImageReader
 from introvac_studio.run_rows import RunRow
 from trainer import run_summary
 from trainer.errors import IntroVACError
-from trainer.presence import alive, presence
+from trainer.presence import Vigil
 from trainer.run_summary import RunCurves, RunSummary
 
 FACES = 2  # in a thumbnail
@@ -51,6 +51,7 @@ class RunListThread(QThread):
         self._known: dict[Path, tuple[_Key, RunRow]] = {}
         self._drawn: dict[Path, tuple[tuple[int, ...], RunCurves]] = {}
         self._told: tuple[RunRow, ...] | None = None
+        self._vigil = Vigil()
 
     # -- requests, from the window's thread -----------------------------------------------
 
@@ -134,11 +135,12 @@ class RunListThread(QThread):
 
     def _row(self, path: Path) -> tuple[RunRow, bool]:
         """A run's row, and whether it was read anew."""
-        key = (run_summary.stamp(path), alive(presence(path)))
+        sign = self._vigil.sign(path)
+        key = (run_summary.stamp(path), sign is not None)
         known = self._known.get(path)
         if known is not None and known[0] == key:
             return known[1], False
-        summary = run_summary.summarise(path)
+        summary = run_summary.summarise(path, sign)
         row = RunRow(summary, thumbnail(summary))
         self._known[path] = (key, row)
         return row, True
@@ -158,7 +160,7 @@ class RunListThread(QThread):
         self.overlaid.emit(tuple(found))
 
     def _trash(self, run: Path) -> None:
-        if alive(presence(run)):
+        if self._vigil.sign(run) is not None:
             self.failed.emit(f"{run}: a process trains it; stop it first")
             return
         done, place = _to_trash(run)
@@ -168,7 +170,7 @@ class RunListThread(QThread):
             self.untrashed.emit(run)
 
     def _delete(self, run: Path) -> None:
-        if alive(presence(run)):
+        if self._vigil.sign(run) is not None:
             self.failed.emit(f"{run}: a process trains it; stop it first")
             return
         try:

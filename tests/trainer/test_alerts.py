@@ -209,6 +209,15 @@ def test_that_figures_tell_a_collapsed_model_from_one_that_draws_differently(
         model.decoder = Copies(spread)
         said = validate(model, [(x[:20], labels[:20]), (x[20:], labels[20:])], tiny_config, Precision("cpu"))
         assert said["diversity"] == pytest.approx(spread, abs=0.02) and said["active"] == 1 / 8
+    model.decoder = Copies(float("nan"))
+    said = validate(model, [(x, labels)], tiny_config, Precision("cpu"))
+    assert "diversity" not in said and said["active"] == 1 / 8
+    said = validate(model, [(x[:1], labels[:1])], tiny_config, Precision("cpu"))
+    assert "active" not in said  # one picture does not vary
+    model.decoder, x = Copies(1.0), x.clone()
+    x[0, 0, 0, 0] = float("nan")
+    said = validate(model, [(x[1:9], labels[1:9]), (x[:9], labels[:9])], tiny_config, Precision("cpu"))
+    assert said["diversity"] > 0 and "active" not in said
 
 
 def test_that_a_run_carries_its_alerts_and_ends_with_its_end(

@@ -16,7 +16,7 @@ from trainer.data.cache import open_data
 from trainer.data.select import Selection, select
 from trainer.errors import ConfigError
 from trainer.loop import Trainer
-from trainer.presence import Presence, alive, ask, attended
+from trainer.presence import SILENCE, STALE, Vigil, ask, attended
 from trainer.run_files import ALIVE_FILE, CONTROL_FILE
 
 LONG = 60
@@ -36,7 +36,7 @@ def test_that_an_attended_run_is_alive_until_it_ends(tmp_path: Path, monkeypatch
         ask(tmp_path, "pause")
         assert paused.wait(LONG)
         sign = presence.presence(tmp_path)
-        assert sign is not None and sign.here and alive(sign)
+        assert sign is not None and sign.here and Vigil().sign(tmp_path) == sign
     assert not control.stopping
     assert presence.presence(tmp_path) is None and not list(tmp_path.iterdir())
 
@@ -59,7 +59,7 @@ def test_that_an_order_that_cannot_be_removed_yet_is_heeded_once(
         raise PermissionError(13, "in use")
 
     control = Control()
-    ask(tmp_path, "save")
+    ask(tmp_path, "snapshot")
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", busy)
         presence.heed(tmp_path, control)
@@ -69,18 +69,69 @@ def test_that_an_order_that_cannot_be_removed_yet_is_heeded_once(
     assert control.take_snapshot() and not control.take_snapshot()
 
 
-@pytest.mark.parametrize(("host", "age", "lives"), [("elsewhere", 5, True), ("elsewhere", 500, False)])
-def test_that_a_distant_run_lives_by_the_age_of_its_sign(host: str, age: float, lives: bool) -> None:
-    assert alive(Presence(host, 1, 0.0, 3, time.time() - age)) is lives
+def test_that_the_word_of_older_versions_is_understood_in_files_alone(tmp_path: Path) -> None:
+    control = Control()
+    (tmp_path / CONTROL_FILE).write_text('{"do": "save"}', encoding="utf-8")
+    presence.heed(tmp_path, control)
+    assert control.take_snapshot()
+    with pytest.raises(ConfigError, match="stop, pause, resume, snapshot"):
+        ask(tmp_path, "save")
+
+
+def give_sign(run: Path, count: int, at: float) -> None:
+    """What a run of another host writes, at what its clock says."""
+    sign = {"host": "elsewhere", "pid": 1, "since": 0.0, "count": count, "time": at}
+    (run / ALIVE_FILE).write_text(json.dumps(sign), encoding="utf-8")
+
+
+@pytest.mark.parametrize("wrong", [-3600.0, 0.0, 3600.0, -9 * STALE, 9 * STALE])
+def test_that_a_distant_run_lives_while_its_signs_go_on_whatever_its_clock_says(
+    tmp_path: Path, wrong: float
+) -> None:
+    now = 0.0
+    vigil = Vigil(lambda: now)
+    for count in range(4):
+        give_sign(tmp_path, count, time.time() + wrong)
+        now += SILENCE - 1
+        found = vigil.sign(tmp_path)
+        # Only the first look at a clock that is days off is mistaken, until the next sign.
+        assert (found is None) is (count == 0 and abs(wrong) > STALE)
+    now += SILENCE - 1
+    assert vigil.sign(tmp_path) is not None
+    now += 1
+    assert vigil.sign(tmp_path) is None
+    give_sign(tmp_path, 9, time.time() + wrong)
+    assert vigil.sign(tmp_path) is not None
+    (tmp_path / ALIVE_FILE).unlink()
+    assert vigil.sign(tmp_path) is None
+
+
+@pytest.mark.parametrize("wrong", [-3600.0, 0.0, 3600.0])
+def test_that_a_distant_run_that_is_gone_is_dead_after_a_silence(tmp_path: Path, wrong: float) -> None:
+    """Its last sign may be of this moment, by its clock."""
+    now = 0.0
+    vigil = Vigil(lambda: now)
+    give_sign(tmp_path, 3, time.time() + wrong)
+    assert vigil.sign(tmp_path) is not None
+    now += SILENCE
+    assert vigil.sign(tmp_path) is None
+
+
+def test_that_a_sign_of_last_week_is_of_the_dead_at_once(tmp_path: Path) -> None:
+    give_sign(tmp_path, 3, time.time() - 7 * STALE)
+    vigil = Vigil()
+    assert vigil.sign(tmp_path) is None and vigil.sign(tmp_path) is None
 
 
 def test_that_a_process_number_used_again_is_no_sign_of_life(tmp_path: Path) -> None:
     with attended(tmp_path, Control()):
         sign = None
         while sign is None:
-            sign = presence.presence(tmp_path)
-    assert alive(sign)
-    assert not alive(Presence(sign.host, sign.pid, sign.since - 1000, 0, time.time()))
+            sign = Vigil().sign(tmp_path)
+    body = {"host": sign.host, "pid": sign.pid, "since": sign.since, "count": 0, "time": time.time()}
+    for since, lives in ((sign.since, True), (sign.since - 1000, False)):
+        (tmp_path / ALIVE_FILE).write_text(json.dumps(body | {"since": since}), encoding="utf-8")
+        assert (Vigil().sign(tmp_path) is not None) is lives
     endless = '{"host": "a", "pid": 1e999, "since": 1, "count": 1, "time": 1}'
     for text in (json.dumps({"host": 1, "pid": "x"}), endless, 4096 * "["):
         (tmp_path / ALIVE_FILE).write_text(text, encoding="utf-8")

@@ -9,9 +9,9 @@ from PIL import Image
 
 from trainer import events, run_summary
 from trainer.config import TrainConfig, with_settings
-from trainer.presence import attended
+from trainer.presence import Vigil, attended
 from trainer.run_files import EVENTS_FILE, write_config
-from trainer.run_summary import curves, find, summarise
+from trainer.run_summary import RunSummary, curves, find
 
 
 def say(run: Path, *said: events.Event) -> None:
@@ -31,6 +31,10 @@ def losses(step: int, value: float = 1.0) -> events.StepLosses:
         step=step, epoch=1 + step // 10, losses={"kl": value}, images_per_second=1.0, seconds_left=None,
         learning_rate=0.001, memory_bytes=1,
     )  # fmt: skip
+
+
+def summarise(run: Path) -> RunSummary:
+    return run_summary.summarise(run, Vigil().sign(run))
 
 
 @pytest.fixture
