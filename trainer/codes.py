@@ -15,6 +15,18 @@ from trainer.files import atomic_file
 from trainer.latent import Floats, Hyperplanes
 
 SUFFIXES = (".npz", ".csv")
+_MARK = "'"  # before a text that a spreadsheet would compute
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", _MARK)  # the mark itself too, so that it can be taken off
+
+
+def guarded(text: str) -> str:
+    """A text that no spreadsheet takes for a formula; `unguarded` gives it back."""
+    return _MARK + text if text.startswith(_FORMULA) else text
+
+
+def unguarded(text: str) -> str:
+    """What `guarded` was given."""
+    return text.removeprefix(_MARK)
 
 
 def table(
@@ -46,6 +58,10 @@ def save(
 ) -> None:
     """Write codes by suffix, atomically. NPZ holds `mu`, `logits`, `names`, `attributes`, `labels`, `model`.
 
+    In CSV the head and the column of names are texts: one that begins with = + - @, a tab, a carriage return
+    or an apostrophe stands there with an apostrophe before it (`guarded`), so that no spreadsheet computes what
+    a file is called. Numbers are as they are.
+
     Raises:
         DataError: another suffix, or a path that cannot be written.
     """
@@ -65,5 +81,7 @@ def save(
             )
             return
         text = io.StringIO(newline="")
-        csv.writer(text).writerows(table(names, mu, planes, labels))
+        head, *lines = table(names, mu, planes, labels)
+        csv.writer(text).writerow([guarded(cell) for cell in head])
+        csv.writer(text).writerows([guarded(name), *numbers] for name, *numbers in lines)
         file.write(text.getvalue().encode("utf-8"))

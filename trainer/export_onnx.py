@@ -95,7 +95,7 @@ def export(
         cancelled: asked between steps.
 
     Raises:
-        ConfigError: the extra is not installed.
+        ConfigError: the extra is not installed, or `images` are too few or of another shape.
         CheckpointError: no such model.
         ModelError: a file does not compute what the model computes; nothing is written.
         Cancelled: `cancelled` said so; nothing is written.
@@ -104,6 +104,12 @@ def export(
     if lacking := missing():
         raise ConfigError(f"ONNX needs {', '.join(lacking)}, which the extra onnx brings: {EXTRA}")
     file = modelfile.load(path)
+    side, least = file.config.image_size, max(BATCHES)
+    if images is not None and (images.shape[1:] != (side, side, 3) or len(images) < least):
+        raise ConfigError(
+            f"images: shape {images.shape}; at least {least} faces of {side} px are needed, as "
+            f"(N, {side}, {side}, 3)"
+        )
     files.make_directory(out)
     steps = iter(range(4))
 

@@ -10,7 +10,7 @@ import pytest
 
 from trainer import events, export_onnx, modelfile
 from trainer.cli import main
-from trainer.errors import Cancelled, DataError
+from trainer.errors import Cancelled, ConfigError, DataError
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -137,6 +137,15 @@ def test_that_a_missing_package_and_flags_that_do_not_go_together_are_said(
     assert main(command) == 2
     said = capsys.readouterr().err
     assert "no_such_package" in said and "numpy" not in said and "introvac-studio[onnx]" in said
+
+
+@pytest.mark.parametrize("shape", [(2, 32, 32, 3), (3, 16, 16, 3), (3, 32, 32)])
+def test_that_too_few_faces_or_others_are_refused(
+    tiny_model: Path, tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    with pytest.raises(ConfigError, match="at least 3 faces of 32 px"):
+        export_onnx.export(tiny_model, tmp_path / "out", np.zeros(shape, np.uint8))
+    assert not (tmp_path / "out").exists()
 
 
 def test_that_what_is_no_file_of_ours_is_said(tmp_path: Path) -> None:
