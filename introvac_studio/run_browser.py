@@ -53,6 +53,7 @@ class RunBrowser(QObject):
     Signals:
         showRequested, resumeRequested (Path of a run), openModelRequested (Path of a model).
         cloneRequested(TrainConfig): a new run with these settings is to be set up.
+        renamed(Path, Path): a run that was here is there now.
         overlaid(tuple[RunCurves]): several runs are to be drawn; none when one run is enough.
         complained(str): what did not work.
         told(str, str, object): a text, its kind, and an action (text, callable) or None.
@@ -63,6 +64,7 @@ class RunBrowser(QObject):
     cloneRequested = Signal(object)
     openModelRequested = Signal(object)
     overlaid = Signal(object)
+    renamed = Signal(object, object)
     complained = Signal(str)
     told = Signal(str, str, object)
 
@@ -70,6 +72,7 @@ class RunBrowser(QObject):
         super().__init__(parent)
         self._settings, self._folder = settings, folder
         self._drawn: tuple[Path, ...] = ()
+        self._choose: Path | None = None  # once it is listed
         self.panel = RunsPanel()
         self.thread_ = RunListThread(self)
         self._watcher = QFileSystemWatcher(self)
@@ -83,6 +86,7 @@ class RunBrowser(QObject):
         thread.failed.connect(self.complained)
         thread.trashed.connect(self._on_trashed)
         thread.untrashed.connect(self._on_untrashed)
+        thread.renamed.connect(self._on_renamed)
         self._timer.timeout.connect(self.look)
         self._soon.timeout.connect(self.look)
         self._watcher.directoryChanged.connect(self._on_changed)
@@ -94,6 +98,8 @@ class RunBrowser(QObject):
         panel.commandRequested.connect(self._on_command)
         panel.folderRequested.connect(self._on_folder)
         panel.trashRequested.connect(self._on_trash)
+        panel.renameRequested.connect(thread.rename)
+        panel.complained.connect(self.complained)
         panel.folderAdded.connect(self._on_add)
         panel.overlayRequested.connect(self._on_overlay)
 
@@ -157,6 +163,9 @@ class RunBrowser(QObject):
     @Slot(object)
     def _on_listed(self, rows: Sequence[RunRow]) -> None:
         self.panel.set_rows(rows)
+        if self._choose is not None and any(row.path == self._choose for row in rows):
+            self.panel.choose([self._choose])
+            self._choose = None
         if self._drawn:
             self.thread_.curves(self._drawn)
 
@@ -222,6 +231,16 @@ class RunBrowser(QObject):
         )
         if chosen:
             self.add_folder(Path(chosen))
+
+    @Slot(object, object)
+    def _on_renamed(self, run: Path, now: Path) -> None:
+        """It stays chosen, and listed where it was listed by itself."""
+        folders = self._settings.texts(FOLDERS)
+        if str(run) in folders:
+            self._settings.set_texts(FOLDERS, [str(now) if f == str(run) else f for f in folders])
+        self._choose = now
+        self.look()
+        self.renamed.emit(run, now)
 
     @Slot(object)
     def _on_trash(self, run: Path) -> None:

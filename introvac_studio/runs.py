@@ -89,6 +89,7 @@ class Runs(QObject):
         browser.cloneRequested.connect(self._clone)
         browser.openModelRequested.connect(self.openModelRequested)
         browser.overlaid.connect(self._on_overlaid)
+        browser.renamed.connect(self._on_renamed)
         browser.complained.connect(self.complained)
         browser.told.connect(self.told)
         data.choiceChanged.connect(self._on_choice)
@@ -345,6 +346,12 @@ class Runs(QObject):
         self.training.losses.show_overlay(found)  # type: ignore[arg-type]
         if found:
             self.dockWanted.emit("losses")
+
+    @Slot(object, object)
+    def _on_renamed(self, run: Path, now: Path) -> None:
+        """The run on show stays on show."""
+        if self.follower is not None and self.follower.followed == run:
+            self.show_run(now)
 
     @Slot(object)
     def _resume_from_list(self, run: Path) -> None:

@@ -59,7 +59,7 @@ def save(
     """Write codes by suffix, atomically. NPZ holds `mu`, `logits`, `names`, `attributes`, `labels`, `model`.
 
     In CSV the head and the column of names are texts: one that begins with = + - @, a tab, a carriage return
-    or an apostrophe stands there with an apostrophe before it (`guarded`), so that no spreadsheet computes what
+    or an apostrophe stands there with an apostrophe before it (`guarded`): no spreadsheet computes what
     a file is called. Numbers are as they are.
 
     Raises:

@@ -10,9 +10,11 @@ from PySide6.QtCore import (
     QAbstractTableModel,
     QDate,
     QDateTime,
+    QEvent,
     QItemSelectionModel,
     QLocale,
     QModelIndex,
+    QObject,
     QPersistentModelIndex,
     QPoint,
     QSize,
@@ -21,7 +23,7 @@ from PySide6.QtCore import (
     Signal,
     Slot,
 )
-from PySide6.QtGui import QAction, QColor, QHideEvent, QIcon, QKeySequence, QPixmap, QShowEvent
+from PySide6.QtGui import QAction, QColor, QHideEvent, QIcon, QKeyEvent, QKeySequence, QPixmap, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -31,6 +33,7 @@ from PySide6.QtWidgets import (
     QMenu,
     QPushButton,
     QStackedLayout,
+    QStyledItemDelegate,
     QTableView,
     QVBoxLayout,
     QWidget,
@@ -63,10 +66,17 @@ _TIPS = (
 _RIGHT = {4, 5, 6, 7}
 _NONE = "–"
 _TOP = QModelIndex()
+_PLAIN = Qt.ItemFlag.NoItemFlags
 
 
 class RunTable(QAbstractTableModel):
-    """The runs as a table; `SORT` gives what a column is sorted by."""
+    """The runs as a table; `SORT` gives what a column is sorted by.
+
+    Signals:
+        named(Path, str): a run is to have this name.
+    """
+
+    named = Signal(object, str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,7 +136,7 @@ class RunTable(QAbstractTableModel):
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         row, column = self.rows[index.row()], index.column()
         run = row.summary
-        if role == Qt.ItemDataRole.DisplayRole:
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             return self._text(run, column)
         if role == SORT:
             return self._order(run, column)
@@ -143,6 +153,17 @@ class RunTable(QAbstractTableModel):
                        "interrupted": p.warn}  # fmt: skip
             return QColor(colours.get(run.state, p.text))
         return None
+
+    def flags(self, index: _Index) -> Qt.ItemFlag:
+        """Names can be edited, by an action alone."""
+        return super().flags(index) | (Qt.ItemFlag.ItemIsEditable if not index.column() else _PLAIN)
+
+    def setData(self, index: _Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
+        """Ask for another name; it is shown once the folder has it."""
+        run = self.rows[index.row()].summary
+        if role == Qt.ItemDataRole.EditRole and not index.column() and str(value) != run.name:
+            self.named.emit(run.path, str(value))
+        return False
 
     def _icon(self, row: RunRow) -> QIcon:
         """The faces, not tinted where the row is chosen."""
@@ -187,6 +208,17 @@ class RunTable(QAbstractTableModel):
         return numbers[column] if column in numbers else self._text(run, column).casefold()
 
 
+class _Editing(QStyledItemDelegate):
+    """Return ends the editing of a name, and is no shortcut of the list meanwhile."""
+
+    def eventFilter(self, editor: QObject, event: QEvent) -> bool:
+        wanted = isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride
+        if wanted and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            event.accept()
+            return True
+        return super().eventFilter(editor, event)
+
+
 class _Filter(QSortFilterProxyModel):
     """Rows in which every word occurs somewhere: name, state, data, preset or attributes."""
 
@@ -223,6 +255,8 @@ class RunsPanel(QWidget):
         showRequested, resumeRequested, cloneRequested, modelRequested (the model's file), trashRequested,
         folderRequested, commandRequested: what a button, menu or key asks for.
         overlayRequested(tuple[Path]): several runs are chosen, in the order of the list; empty: no longer.
+        renameRequested(Path, str): a run is to have this name.
+        complained(str): why something cannot be done.
         folderAdded: the user wants to list another folder too.
         shown(bool): whether anybody can see the list.
     """
@@ -235,6 +269,8 @@ class RunsPanel(QWidget):
     folderRequested = Signal(object)
     commandRequested = Signal(object)
     overlayRequested = Signal(object)
+    renameRequested = Signal(object, str)
+    complained = Signal(str)
     folderAdded = Signal()
     shown = Signal(bool)
 
@@ -276,18 +312,21 @@ class RunsPanel(QWidget):
         layout.addLayout(bar)
         layout.addWidget(holder, 1)
         self.filter.textChanged.connect(self._on_filter)
+        self.table.named.connect(self.renameRequested)
         self.add.clicked.connect(self.folderAdded)
         self.say_empty("")
         self._on_selection()
 
     def _build_view(self) -> QTableView:
         view = QTableView()
+        view.setObjectName("runs")
         view.setAccessibleName(tr("List of runs; several chosen ones are drawn over each other"))
         view.setModel(self._filtered)
         view.setFont(tabular(self.font()))
         view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        view.setItemDelegate(_Editing(view))
         view.setShowGrid(False)
         view.setWordWrap(False)
         view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -328,6 +367,9 @@ class RunsPanel(QWidget):
         self.command_action = self._action(
             tr("Copy command line"), "Ctrl+C", tr("The command that starts the same run")
         )
+        self.rename_action = self._action(
+            tr("Rename…"), "F2", tr("Give this run, and its folder, another name")
+        )
         self.trash_action = self._action(tr("Move to trash"), "Del", tr("Delete this run; it can be undone"))
         self.show_action.triggered.connect(self._on_show)
         self.resume_action.triggered.connect(self._on_resume)
@@ -335,6 +377,7 @@ class RunsPanel(QWidget):
         self.model_action.triggered.connect(self._on_model)
         self.folder_action.triggered.connect(self._on_folder)
         self.command_action.triggered.connect(self._on_command)
+        self.rename_action.triggered.connect(self._on_rename)
         self.trash_action.triggered.connect(self._on_trash)
 
     def _action(self, text: str, keys: str, tip: str) -> QAction:
@@ -350,14 +393,14 @@ class RunsPanel(QWidget):
     def actions_(self) -> tuple[QAction, ...]:
         """All actions on the chosen run, in the order of the menu."""
         return (self.show_action, self.resume_action, self.clone_action, self.model_action,
-                self.folder_action, self.command_action, self.trash_action)  # fmt: skip
+                self.folder_action, self.command_action, self.rename_action, self.trash_action)  # fmt: skip
 
     def _more(self) -> QPushButton:
         button = QPushButton("⋯")
         button.setAccessibleName(tr("More actions on the run"))
         button.setToolTip(tr("More actions on the run"))
         menu = QMenu(button)
-        menu.addActions([self.folder_action, self.command_action, self.trash_action])
+        menu.addActions([self.folder_action, self.command_action, self.rename_action, self.trash_action])
         button.setMenu(menu)
         return button
 
@@ -417,6 +460,7 @@ class RunsPanel(QWidget):
         self.clone_action.setEnabled(whole)
         self.command_action.setEnabled(whole)
         self.folder_action.setEnabled(one is not None)
+        self.rename_action.setEnabled(one is not None)
         self.resume_action.setEnabled(
             one is not None and one.resumable and not one.active and one.state not in ("finished", "broken")
         )
@@ -471,6 +515,20 @@ class RunsPanel(QWidget):
     def _on_command(self) -> None:
         if (run := self._one()) is not None:
             self.commandRequested.emit(run.path)
+
+    @Slot()
+    def _on_rename(self) -> None:
+        """Edit the name in its place."""
+        run = self._one()
+        if run is None:
+            return
+        if run.active:
+            self.complained.emit(tr("{name} is in training: stop it first, then rename it.", name=run.name))
+            return
+        (chosen,) = self.view.selectionModel().selectedRows()
+        self.view.scrollTo(chosen)
+        self.view.setCurrentIndex(chosen)
+        self.view.edit(chosen)
 
     @Slot()
     def _on_trash(self) -> None:

@@ -12,7 +12,7 @@ from PySide6.QtCore import QFile, QObject, QRect, QSize, Qt, QThread, Signal
 from PySide6.QtGui import QImage, QImageReader
 
 from introvac_studio.run_rows import RunRow
-from trainer import run_summary
+from trainer import run_names, run_summary
 from trainer.errors import IntroVACError
 from trainer.presence import Vigil
 from trainer.run_summary import RunCurves, RunSummary
@@ -32,6 +32,7 @@ class RunListThread(QThread):
         overlaid(tuple[RunCurves]): curves that were asked for.
         trashed(Path, str, bool): a run went where the text says; whether it can be put back from there.
         untrashed(Path): it could not be moved to the trash; nothing has changed.
+        renamed(Path, Path): a run that was here is there now.
         failed(str): a sentence on what did not work.
     """
 
@@ -39,6 +40,7 @@ class RunListThread(QThread):
     overlaid = Signal(object)
     trashed = Signal(object, str, bool)
     untrashed = Signal(object)
+    renamed = Signal(object, object)
     failed = Signal(str)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -74,6 +76,10 @@ class RunListThread(QThread):
     def delete(self, run: Path) -> None:
         """Delete a run for good."""
         self._put(lambda: self._delete(run))
+
+    def rename(self, run: Path, name: str) -> None:
+        """Give a run another name."""
+        self._put(lambda: self._rename(run, name))
 
     def put_back(self, run: Path, place: str) -> None:
         """Bring a run back from the trash."""
@@ -179,6 +185,15 @@ class RunListThread(QThread):
             self.failed.emit(f"{run}: cannot be deleted whole ({error.strerror or error})")
         else:
             self.trashed.emit(run, "", False)
+
+    def _rename(self, run: Path, name: str) -> None:
+        try:
+            target = run_names.rename(run, name, self._vigil)
+        except IntroVACError as error:
+            self.failed.emit(str(error))
+        else:
+            if target != run:
+                self.renamed.emit(run, target)
 
     def _put_back(self, run: Path, place: str) -> None:
         try:

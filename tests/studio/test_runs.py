@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QFile, QMimeData, QObject, QPoint, Qt, QUrl, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication, QMessageBox, QSystemTrayIcon
+from PySide6.QtWidgets import QApplication, QLineEdit, QMessageBox, QSystemTrayIcon
 from pytestqt.qtbot import QtBot
 
 from introvac_studio.alerting import Alerting
@@ -22,7 +22,8 @@ from introvac_studio.studio import Studio
 from introvac_studio.workers.follow import EventTail
 from tests.conftest import TINY_ARGUMENTS
 from trainer import cli, events
-from trainer.presence import ask
+from trainer.control import Control
+from trainer.presence import ask, attended
 from trainer.run_files import EVENTS_FILE
 
 from .conftest import WAIT
@@ -217,6 +218,55 @@ def test_that_a_run_is_cloned_copied_and_deleted(
     assert (folder / "broken").exists()
     panel.trash_action.trigger()
     qtbot.waitUntil(lambda: names(desk) == {"one", "two"}, timeout=WAIT)
+
+
+def test_that_a_run_is_renamed_in_its_place_and_stays_on_show(desk: Studio, qtbot: QtBot) -> None:
+    panel, training = desk.runs.browser.panel, desk.runs.training
+    folder = next(row.path.parent for row in panel.table.rows)
+
+    def rename(to: str) -> None:
+        """F2, as a user does it."""
+        panel.view.setFocus()
+        panel.rename_action.trigger()
+        editor = panel.view.findChildren(QLineEdit)[-1]  # one before it may not be gone yet
+        editor.setText(to)
+        qtbot.keyClick(editor, Qt.Key.Key_Return)
+
+    assert panel.rename_action.shortcut().toString() == "F2"
+    panel.choose([folder / "two"])
+    panel.show_action.trigger()
+    qtbot.waitUntil(lambda: training.run_panel.run == folder / "two", timeout=WAIT)
+    for wrong, why in (("one", "is taken"), ("nul", "device")):
+        rename(wrong)
+        qtbot.waitUntil(lambda why=why: why in desk.window.notifications.text, timeout=WAIT)
+    rename("three")
+    qtbot.waitUntil(lambda: names(desk) == {"one", "three", "broken"}, timeout=WAIT)
+    qtbot.waitUntil(lambda: [run.name for run in panel.chosen()] == ["three"], timeout=WAIT)
+    qtbot.waitUntil(lambda: training.run_panel.run == folder / "three", timeout=WAIT)
+    assert (folder / "three" / EVENTS_FILE).is_file() and not (folder / "two").exists()
+    with attended(folder / "three", Control()):
+        qtbot.waitUntil(lambda: panel.chosen()[0].active, timeout=WAIT)
+        panel.rename_action.trigger()
+        assert "stop it first" in desk.window.notifications.text
+
+
+def test_that_the_whole_line_of_a_chosen_run_is_marked(desk: Studio, qtbot: QtBot) -> None:
+    """By what is drawn: every cell differs from the one in the line above."""
+    panel = desk.runs.browser.panel
+    view = panel.view
+    qtbot.waitUntil(view.isVisible, timeout=WAIT)
+    view.selectRow(1)
+    view.setFocus()
+    picture = view.viewport().grab().toImage()
+    scale = picture.devicePixelRatio()
+
+    def colour(row: int, column: int) -> str:
+        box = view.visualRect(view.model().index(row, column))
+        return picture.pixelColor(round(scale * (box.center().x())), round(scale * (box.top() + 2))).name()
+
+    seen = [c for c in range(9) if view.viewport().rect().contains(view.visualRect(view.model().index(1, c)))]
+    assert len(seen) > 3
+    assert all(colour(1, c) != colour(0, c) for c in seen)
 
 
 class FakeTray(QObject):
