@@ -8,7 +8,6 @@ are requests to the inference worker, whose answers come to `show_pictures`, `sh
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeyEvent
@@ -16,7 +15,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
     QDoubleSpinBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -31,7 +29,7 @@ from introvac_studio import theme
 from introvac_studio.exporting import PathExport
 from introvac_studio.language import mark, tr
 from introvac_studio.messages import Failure, Opened, Strip
-from introvac_studio.panels.faces import PHOTO_FILTER
+from introvac_studio.panels.faces import ask_for_photo
 from introvac_studio.settings import Settings
 from introvac_studio.state import Code, Face, Image, StudioState
 from introvac_studio.widgets.gallery import Gallery
@@ -259,10 +257,9 @@ class PathDialog(QDialog):
 
     @Slot()
     def _choose_photo(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, tr("Open a photo"), "", PHOTO_FILTER)
-        if path:
+        if (path := ask_for_photo(self, self._settings)) is not None:
             self._say("")
-            self.endWanted.emit(self._model.stamp, Path(path), Path(path).name, {})
+            self.endWanted.emit(self._model.stamp, path, path.name, {})
 
     @Slot(object)
     def show_end(self, opened: Opened) -> None:

@@ -66,6 +66,7 @@ class Photos(QObject):
         inference, editor = self._inference, self._editor
         inference.photoReady.connect(self._on_read)
         inference.recropped.connect(self._on_recropped)
+        self._faces.settings = self._settings
         self._faces.photoOffered.connect(self.open)
         editor.crop.setText(tr("Crop…"))
         editor.crop.setToolTip(tr("Choose which part of the photo the model sees (Ctrl+Shift+X)"))

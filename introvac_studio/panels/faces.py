@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import QStandardPaths, Signal, Slot
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 
 from introvac_studio import theme
 from introvac_studio.language import mark, tr
+from introvac_studio.settings import Settings
 from introvac_studio.state import StudioState
 from introvac_studio.widgets.gallery import Gallery
 from introvac_studio.widgets.group_card import GroupCard, Share
@@ -37,6 +38,26 @@ PREPARING = mark("Preparing faces…")
 PHOTO_FILTER = "Pictures ({})".format(" ".join(f"*{s} *{s.upper()}" for s in sorted(PHOTO_SUFFIXES)))
 SHARES = 6  # attributes of a group that are shown
 PICK = "pick"
+PHOTO_FOLDER = "photo/folder"  # setting: where the last photo was chosen
+DATA_FOLDER = "faces/folder"  # setting: where the last data set was chosen
+
+
+def ask_for_photo(parent: QWidget, settings: Settings | None) -> Path | None:
+    """A picture file of the user's; the first look is at the desktop's folder of pictures."""
+    usual = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.PicturesLocation)
+    folder = _last_folder(settings, PHOTO_FOLDER, usual)
+    text, _ = QFileDialog.getOpenFileName(parent, tr("Open a photo"), folder, PHOTO_FILTER)
+    if not text:
+        return None
+    if settings is not None:
+        settings.set(PHOTO_FOLDER, str(Path(text).parent))
+    return Path(text)
+
+
+def _last_folder(settings: Settings | None, key: str, usual: str) -> str:
+    """The folder used last, where it is still there."""
+    last = settings.get(key, "") if settings is not None else ""
+    return last if last and Path(last).is_dir() else usual
 
 
 class FacesPanel(QWidget):
@@ -51,6 +72,7 @@ class FacesPanel(QWidget):
     def __init__(self, state: StudioState) -> None:
         super().__init__()
         self._state = state
+        self.settings: Settings | None = None  # where folders are remembered
         self.filter = QComboBox()
         self.filter.setAccessibleName(tr("filter faces by attribute"))
         self.card = GroupCard()
@@ -125,9 +147,8 @@ class FacesPanel(QWidget):
     @Slot()
     def choose_photo(self) -> None:
         """Ask for a picture file."""
-        path, _ = QFileDialog.getOpenFileName(self, tr("Open a photo"), "", PHOTO_FILTER)
-        if path:
-            self.photoOffered.emit(Path(path))
+        if (path := ask_for_photo(self, self.settings)) is not None:
+            self.photoOffered.emit(path)
 
     @Slot()
     def _choose_avatars(self) -> None:
@@ -146,8 +167,11 @@ class FacesPanel(QWidget):
         self._choose("", tr("The directory of a prepared cache"))
 
     def _choose(self, prefix: str, title: str) -> None:
-        path = QFileDialog.getExistingDirectory(self, title)
+        folder = _last_folder(self.settings, DATA_FOLDER, str(Path.home()))
+        path = QFileDialog.getExistingDirectory(self, title, folder)
         if path:
+            if self.settings is not None:
+                self.settings.set(DATA_FOLDER, str(Path(path).parent))
             self.dataRequested.emit(prefix + path)
 
     @Slot()

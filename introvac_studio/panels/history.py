@@ -27,6 +27,7 @@ class HistoryPanel(QWidget):
         self._state, self._stack = state, state.undo_stack
         self._faces: dict[int, NDArray[np.uint8]] = {}  # by step
         self._revision = -1  # of the present step's picture
+        self._revisions: dict[int, int] = {}  # by step; a group's step has that of the step before
         self._filling = False
         self.list = QListWidget()
         self.list.setObjectName("rows")
@@ -63,6 +64,7 @@ class HistoryPanel(QWidget):
     def _forget(self) -> None:
         """Another model: history begins again."""
         self._faces.clear()
+        self._revisions.clear()
         self._refresh()
 
     @Slot()
@@ -75,11 +77,12 @@ class HistoryPanel(QWidget):
     def show_frame(self, frame: Frame) -> None:
         """The picture of the present step."""
         if frame.serial == self._revision and self._state.face is not None:
-            step = self._stack.index()
-            self._faces[step] = frame.image
-            item = self.list.item(step)
-            if item is not None:
-                item.setIcon(self._icon(step))
+            alike = {step for step, revision in self._revisions.items() if revision == frame.serial}
+            for step in alike | {self._stack.index()}:
+                self._faces[step] = frame.image
+                item = self.list.item(step)
+                if item is not None:
+                    item.setIcon(self._icon(step))
 
     @Slot(object)
     def mark_saved(self, result: object) -> None:
@@ -108,8 +111,10 @@ class HistoryPanel(QWidget):
             return
         count, present, clean = self._stack.count(), self._stack.index(), self._stack.cleanIndex()
         rows = 0 if self._state.face is None else count + 1
-        for step in [s for s in self._faces if s > count]:
-            del self._faces[step]
+        for known in (self._faces, self._revisions):
+            for step in [s for s in known if s > count]:
+                del known[step]
+        self._note_revision(present)
         self._filling = True
         while self.list.count() > rows:
             self.list.takeItem(self.list.count() - 1)
@@ -136,6 +141,14 @@ class HistoryPanel(QWidget):
             self.note.setText(trn("{n} step", "{n} steps", count))
         else:
             self.note.setText(tr("Steps appear here as soon as a face is edited."))
+
+    def _note_revision(self, present: int) -> None:
+        """Which picture the present step has; one that changes no face, as a group's, has the one before."""
+        revision = self._state.revision
+        before = next((s for s, r in self._revisions.items() if r == revision and s in self._faces), None)
+        self._revisions[present] = revision
+        if before is not None and before != present:
+            self._faces[present] = self._faces[before]
 
     @Slot(int)
     def _on_row(self, row: int) -> None:

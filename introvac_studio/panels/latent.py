@@ -64,6 +64,7 @@ TOOLS = (
     ),
 )
 _HERE = Qt.ShortcutContext.WidgetWithChildrenShortcut
+_NARROW = "QComboBox { padding: 3px 0 3px 4px; } QComboBox::drop-down { width: 16px; }"  # room for names
 _PCA = ""  # the mode's key; any other is an attribute
 
 
@@ -106,8 +107,9 @@ class LatentPanel(QWidget):
         self.attribute.setToolTip(tr("Attribute that colours the points and whose hyperplane is drawn"))
         for combo in (self.mode, self.attribute):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.mode.setMinimumContentsLength(9)
-        self.attribute.setMinimumContentsLength(5)
+            combo.setStyleSheet(_NARROW)
+        self.mode.setMinimumContentsLength(8)
+        self.attribute.setMinimumContentsLength(6)
         self.scatter = ScatterView()
         self.scatter.setAccessibleName(tr("codes of the faces; arrow keys move the edited face"))
         self.bubble = Bubble(self.scatter)
@@ -161,8 +163,8 @@ class LatentPanel(QWidget):
     def _lay_out(self) -> None:
         top = QHBoxLayout()
         top.setSpacing(4)
-        top.addWidget(self.mode, 28)
-        top.addWidget(self.attribute, 21)
+        top.addWidget(self.mode, 4)
+        top.addWidget(self.attribute, 3)
         tools = QHBoxLayout()
         tools.setSpacing(0)
         for button in self._tools.buttons():

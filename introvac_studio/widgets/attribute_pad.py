@@ -117,6 +117,7 @@ class AttributePad(QWidget):
         self._images: list[NDArray[np.uint8] | None] = []
         self._ground: QPixmap | None = None  # the small faces as they are drawn now
         self._faint: frozenset[int] = frozenset()
+        self._boxes: list[QRectF] = []  # of the texts that are painted
         self._drag = _Drag()
         self._over = False
         self.setMouseTracking(True)
@@ -247,6 +248,7 @@ class AttributePad(QWidget):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         square, outline = self.square(), QPainterPath()
         outline.addRoundedRect(square, _RADIUS, _RADIUS)
+        self._boxes = []
         painter.save()
         painter.setClipPath(outline)
         painter.fillRect(square, QColor(colours.raised))
@@ -256,6 +258,7 @@ class AttributePad(QWidget):
         for axis in scene.axes:
             self._paint_line(painter, axis, scene.reach)
         self._paint_labels(painter, scene)
+        self._paint_ticks(painter, scene)
         self._paint_handle(painter)
         painter.restore()
         painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -313,9 +316,20 @@ class AttributePad(QWidget):
                 at = self.pixel((amount * x, amount * y))
                 across = QPointF(4 * y, 4 * x)
                 painter.drawLine(at - across, at + across)
+
+    def _paint_ticks(self, painter: QPainter, scene: Scene) -> None:
+        """Amounts beside the axes, on the side where no name lies; none where names lie on both."""
+        for axis in scene.axes:
+            x, y = axis.way
+            beside = QPointF(14 * abs(y) + 2, 13 * abs(x))
+            for amount in (-axis.usual, axis.usual):
+                at = self.pixel((amount * x, amount * y))
                 text = f"{amount:+.3g}".replace("-", "−")
-                beside = QPointF(14 * abs(y) + 2, 13 * abs(x))
-                self._text(painter, at + beside, text, colours.muted)
+                for place in (at + beside, at - beside):
+                    box = self._box(painter, place, text)
+                    if not any(box.intersects(other) for other in self._boxes):
+                        self._text(painter, place, text, theme.current().muted)
+                        break
 
     def _paint_line(self, painter: QPainter, axis: Axis, reach: float) -> None:
         """A hyperplane, with the attribute's name where it leaves the square."""
@@ -343,12 +357,9 @@ class AttributePad(QWidget):
 
     def _text(self, painter: QPainter, at: QPointF, text: str, colour: str, dot: str = "") -> None:
         """A text on a backing, inside the square, with a dot in front where that has a colour."""
-        metrics, square = painter.fontMetrics(), self.square()
         lead = 11 if dot else 0
-        box = QRectF(0, 0, metrics.horizontalAdvance(text) + 8 + lead, metrics.height() + 1)
-        box.moveCenter(at)
-        box.moveLeft(min(max(box.left(), square.left() + 3), square.right() - 3 - box.width()))
-        box.moveTop(min(max(box.top(), square.top() + 3), square.bottom() - 3 - box.height()))
+        box = self._box(painter, at, text, lead)
+        self._boxes.append(box)
         backing = QColor(theme.current().panel)
         backing.setAlpha(190)
         painter.setPen(Qt.PenStyle.NoPen)
@@ -359,6 +370,15 @@ class AttributePad(QWidget):
             painter.drawEllipse(QPointF(box.left() + 8, box.center().y()), 3.5, 3.5)
         painter.setPen(QColor(colour))
         painter.drawText(box.adjusted(lead, 0, 0, 0), int(Qt.AlignmentFlag.AlignCenter), text)
+
+    def _box(self, painter: QPainter, at: QPointF, text: str, lead: int = 0) -> QRectF:
+        """Where a text about this middle lies, inside the square."""
+        metrics, square = painter.fontMetrics(), self.square()
+        box = QRectF(0, 0, metrics.horizontalAdvance(text) + 8 + lead, metrics.height() + 1)
+        box.moveCenter(at)
+        box.moveLeft(min(max(box.left(), square.left() + 3), square.right() - 3 - box.width()))
+        box.moveTop(min(max(box.top(), square.top() + 3), square.bottom() - 3 - box.height()))
+        return box
 
     def _paint_handle(self, painter: QPainter) -> None:
         colours = theme.current()
