@@ -212,8 +212,11 @@ class _Editing(QStyledItemDelegate):
     """Return ends the editing of a name, and is no shortcut of the list meanwhile."""
 
     def eventFilter(self, editor: QObject, event: QEvent) -> bool:
-        wanted = isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride
-        if wanted and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        if (
+            isinstance(event, QKeyEvent)
+            and event.type() == QEvent.Type.ShortcutOverride
+            and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        ):
             event.accept()
             return True
         return super().eventFilter(editor, event)
