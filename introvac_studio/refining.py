@@ -40,6 +40,7 @@ class Refining(QObject):
         self.thread_ = RefineThread(self)
         self.thread_.finished_.connect(self._on_ended)
         editor.refine.clicked.connect(self._on_clicked)
+        state.modelChanged.connect(self.cancel)
         state.modelChanged.connect(self._show)
         state.faceChanged.connect(self._show)
         self._show()

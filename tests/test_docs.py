@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,27 @@ def test_the_readme_shows_commands_that_parse(capsys: pytest.CaptureFixture[str]
             parser().parse_args(words)
         except SystemExit:
             pytest.fail(f"introvac {shlex.join(words)}: {capsys.readouterr().err}")
+
+
+def mapped(text: str) -> list[str]:
+    """What the map's tables name, as patterns; a name without a folder lies in that of the one before."""
+    found = []
+    for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE):
+        folder = ""
+        for name in re.findall(r"`([^`]+)`", row):
+            whole = name if re.match(r"(trainer|introvac_studio)/", name) else folder + name
+            folder = whole[: whole.rstrip("/").rindex("/") + 1]
+            found.append(whole + "*" if whole.endswith("/") else whole)
+    return found
+
+
+def test_every_module_is_on_the_map_and_nothing_else() -> None:
+    patterns = mapped((ROOT / "docs" / "architecture.md").read_text("utf-8"))
+    modules = [
+        path.relative_to(ROOT).as_posix()
+        for package in ("trainer", "introvac_studio")
+        for path in (ROOT / package).rglob("*.py")
+        if path.name != "__init__.py"
+    ]
+    assert [m for m in sorted(modules) if not any(fnmatch(m, p) for p in patterns)] == []
+    assert [p for p in patterns if not any(fnmatch(m, p) for m in modules)] == []

@@ -138,10 +138,10 @@ class _User:
 
     def _generate(self) -> None:
         ends: list[Any] = []
-        self._studio.sampling.finished_.connect(ends.append)
+        self._studio.generating.sampling.finished_.connect(ends.append)
         self._studio.generate.generate_button.click()
         self._desk.until(lambda: bool(ends))
-        self._studio.sampling.finished_.disconnect(ends.append)
+        self._studio.generating.sampling.finished_.disconnect(ends.append)
 
     def _model(self, path: Path) -> None:
         state, before = self._studio.state, self._studio.state.model

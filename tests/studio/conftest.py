@@ -11,8 +11,15 @@ from pytestqt.qtbot import QtBot
 from introvac_studio import studio as studio_module
 from introvac_studio.settings import Settings
 from introvac_studio.studio import Studio
+from introvac_studio.workers import child
 
 WAIT = 60_000  # bound of every wait, in ms
+
+
+@pytest.fixture(autouse=True)
+def children_keep_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Children give way a little: as much as for a user, they would starve beside other tests."""
+    monkeypatch.setattr(child, "NICENESS", 1)
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ def test_that_a_face_from_the_prior_is_compared_by_its_picture(
     panel.changed.emit()
     qtbot.waitUntil(lambda: _picture(panel, "edited") is not None, timeout=WAIT)
     before = _picture(panel, "edited")
-    studio.draw_face()
+    studio.browsing.draw()
     qtbot.waitUntil(lambda: _is_prior(studio.state.face), timeout=WAIT)
     qtbot.waitUntil(lambda: not np.array_equal(_picture(panel, "edited"), before), timeout=WAIT)  # type: ignore[arg-type]
     assert panel.below[0].text() == "", "there is no original to be near to"

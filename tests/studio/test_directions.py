@@ -236,7 +236,7 @@ def test_that_generating_goes_on_beside_an_added_direction(
 ) -> None:
     add(studio, dialog, qtbot, "Side")
     studio.generate.form.count.setValue(2)
-    with qtbot.waitSignal(studio.sampling.finished_, timeout=WAIT) as ended:
+    with qtbot.waitSignal(studio.generating.sampling.finished_, timeout=WAIT) as ended:
         studio.generate.generate()
     assert ended.args[0].error == "" and studio.generate.gallery.count == 2
 

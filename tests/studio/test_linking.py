@@ -64,7 +64,7 @@ def test_that_a_face_chosen_anywhere_is_current_everywhere(studio: Studio, qtbot
     assert gallery.current == near
     state.undo_stack.undo()
     assert gallery.current == state.row == 46
-    studio.draw_face()
+    studio.browsing.draw()
     qtbot.waitUntil(lambda: state.row == -1, timeout=WAIT)
     assert gallery.current == -1, "a face of elsewhere is none of the thumbnails"
 
@@ -150,7 +150,7 @@ def test_that_thumbnails_are_picked_into_the_group_and_stay_in_sight(studio: Stu
     state.undo_stack.undo()
     assert not len(state.selection) and len(gallery.visible) == 48
     state.undo_stack.redo()
-    studio.open_faces("avatars:12:3")
+    studio.browsing.open("avatars:12:3")
     assert not len(state.selection), "a group belongs to its faces"
     state.undo_stack.undo()
     assert not len(state.selection)

@@ -88,8 +88,8 @@ def _steps(studio: Any, seen: dict[str, Any]) -> Steps:
     dialog.add.click()
     seen["added"] = list(state.added_directions)
 
-    studio.show_path()
-    walk = studio.path_dialog
+    studio.walking.show()
+    walk = studio.walking.dialog
     walk.choose_row(3)
     yield lambda: walk.ready
     seen["path"] = len(walk.images)
@@ -97,7 +97,7 @@ def _steps(studio: Any, seen: dict[str, Any]) -> Steps:
 
     studio.window.show_workspace("generate")
     ends: list[Any] = []
-    studio.sampling.finished_.connect(ends.append)
+    studio.generating.sampling.finished_.connect(ends.append)
     studio.generate.generate_button.click()
     yield lambda: bool(ends)
     seen |= {"generated": studio.generate.gallery.count, "error": ends[0].error}
@@ -108,7 +108,7 @@ def _steps(studio: Any, seen: dict[str, Any]) -> Steps:
     panel.form.wants_of["Eyeglasses"].set_value("yes")
     panel.form.full.setChecked(True)
     panel.form.count.setValue(4)
-    studio.diagnostics.pathReady.connect(paths.append)
+    studio.generating.diagnostics.pathReady.connect(paths.append)
     panel.generate_button.click()
     yield lambda: not panel.cancel_button.isEnabled()
     seen |= {"verdict": panel.diagnostics.verdict.text(), "judged": panel.gallery.count}

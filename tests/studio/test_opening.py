@@ -52,7 +52,7 @@ def test_that_the_frame_is_painted_before_it_is_filled(opening: Opening, qtbot: 
     assert studio is not None and studio.window is opening.window and seen == [(True, 4)]
     qtbot.waitUntil(lambda: studio.editor.picture is not None, timeout=WAIT)
     opening.shut_down()
-    assert not studio.inference.isRunning() and not studio.faces_thread.isRunning()
+    assert not studio.inference.isRunning() and not studio.browsing.thread_.isRunning()
 
 
 def test_that_the_model_opened_ahead_is_the_one_that_is_used(

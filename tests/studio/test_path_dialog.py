@@ -31,7 +31,7 @@ SPACE = Qt.Key.Key_Space
 def dialog(studio: Studio, qtbot: QtBot) -> PathDialog:
     studio.state.commit("edit", Edit({"Eyeglasses": 2.0}))
     studio.window.actions_["Path between two faces…"].trigger()
-    made = studio.path_dialog
+    made = studio.walking.dialog
     assert made is not None
     qtbot.waitUntil(lambda: made.start.image is not None, timeout=WAIT)
     return made
@@ -86,8 +86,8 @@ def test_that_choices_are_remembered(studio: Studio, walked: PathDialog) -> None
     walked.steps.setValue(9)
     walked.back.setChecked(False)
     walked.reject()
-    studio.show_path()
-    again = studio.path_dialog
+    studio.walking.show()
+    again = studio.walking.dialog
     assert again.kind.value == "spherical" and again.steps.value() == 9 and not again.back.isChecked()
 
 
@@ -193,6 +193,6 @@ def test_that_a_frame_becomes_the_edited_face_and_undo_brings_it_back(
 
 def test_that_another_model_closes_the_dialog(studio: Studio, walked: PathDialog) -> None:
     studio.state.set_model(None)
-    assert studio.path_dialog is None
-    studio.show_path()
-    assert studio.path_dialog is None and "begins at the edited face" in studio.window.notifications.text
+    assert studio.walking.dialog is None
+    studio.walking.show()
+    assert studio.walking.dialog is None and "begins at the edited face" in studio.window.notifications.text

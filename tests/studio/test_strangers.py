@@ -68,7 +68,7 @@ def test_that_a_late_failure_leaves_the_model_that_came_after_it(
     studio.open_model(broken)
     assert begun.wait(60)
     studio.open_model(DEMO)
-    wanted = studio._model_wanted
+    wanted = studio.models.wanted
     go.set()
     qtbot.waitUntil(lambda: "late and broken" in _said(studio), timeout=WAIT)
     qtbot.waitUntil(lambda: studio.state.model.stamp == wanted, timeout=WAIT)
@@ -90,7 +90,7 @@ def test_that_a_face_waits_no_longer_for_a_model_that_does_not_open(
     with qtbot.waitSignal(studio.inference.openFailed, timeout=WAIT):
         studio.open_model(gone)
     said = len(studio.window.notifications.past)
-    studio.open_faces("avatars:24:2")
+    studio.browsing.open("avatars:24:2")
     qtbot.waitUntil(lambda: studio.state.faces is not None and len(studio.state.faces) == 24, timeout=WAIT)
     assert studio.state.face is face and len(studio.window.notifications.past) == said
 

@@ -276,7 +276,7 @@ def test_that_sixteen_faces_are_generated_with_rejection_and_one_is_edited(
     panel = studio.generate
     studio.window.show_workspace("generate")
     panel.form.wants_of["Eyeglasses"].set_value("yes")
-    with qtbot.waitSignal(studio.sampling.finished_, timeout=WAIT) as ended:
+    with qtbot.waitSignal(studio.generating.sampling.finished_, timeout=WAIT) as ended:
         panel.generate_button.click()
     end = ended.args[0]
     assert end.accepted == 16 and end.drawn >= 16 and not end.error
@@ -428,4 +428,6 @@ def test_that_preparing_faces_can_be_cancelled(studio: Studio, qtbot: QtBot) -> 
 
 def test_that_one_close_closes_the_window_and_ends_its_threads(studio: Studio) -> None:
     assert studio.window.close() and not studio.window.isVisible()
-    assert not any(t.isRunning() for t in (studio.inference, studio.faces_thread, studio.sampling))
+    assert not any(
+        t.isRunning() for t in (studio.inference, studio.browsing.thread_, studio.generating.sampling)
+    )

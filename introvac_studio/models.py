@@ -1,0 +1,163 @@
+"""The open model: opening, choosing and remembering it, and what follows when one does not open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtWidgets import QFileDialog
+
+from introvac_studio import resources
+from introvac_studio.language import mark, tr
+from introvac_studio.main_window import Command, MainWindow
+from introvac_studio.messages import Failure
+from introvac_studio.settings import Settings
+from introvac_studio.state import ModelInfo, StudioState
+from introvac_studio.workers.inference import InferenceThread
+
+RECENT = 8  # models remembered
+
+
+class Models(QObject):
+    """Opens models in the background and keeps the window's list of them.
+
+    Attributes:
+        wanted: stamp of the model that is being opened, or is open.
+        device: where its pictures are computed.
+
+    Signals:
+        complained(str): what did not open; nothing is lost.
+        opened(ModelInfo, Face or None, Edit): a model is in the document now; the face and edit before it.
+        failed: a wanted model did not open.
+        stayed: and another one is open, whose waiting requests were dropped.
+        runWanted(Path): a run directory was to be opened.
+    """
+
+    complained = Signal(str)
+    opened = Signal(object, object, object)
+    failed = Signal()
+    stayed = Signal()
+    runWanted = Signal(object)
+
+    def __init__(
+        self,
+        state: StudioState,
+        settings: Settings,
+        inference: InferenceThread,
+        window: MainWindow,
+        device: str,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._state, self._settings, self._window = state, settings, window
+        self._inference, self.device = inference, device
+        self.wanted = 0
+        state.modelChanged.connect(self._show_list)
+        inference.modelOpened.connect(self._on_opened)
+        inference.openFailed.connect(self._on_failed)
+        window.modelChosen.connect(self._on_chosen)
+
+    def commands(self) -> tuple[Command, ...]:
+        """What the File menu begins with."""
+        return (Command("&File", mark("Open model…"), "Ctrl+O", self.choose),)
+
+    def open_path(self, path: Path) -> None:
+        """A run directory opens with its newest weights, a file as a model."""
+        if not path.is_dir():
+            self.open(path)
+            return
+        if not (path / "config.json").is_file():
+            self._fail(tr("{path} is no run directory: it has no config.json", path=path))
+            return
+        self.runWanted.emit(path)
+        if (path / "model.safetensors").is_file():
+            self.open(path / "model.safetensors")
+        else:
+            self._fail(tr("{path} has no model yet; it gets one at the end of its first epoch", path=path))
+
+    @Slot(object)
+    def open(self, path: Path) -> None:
+        """Open a model file in the background; the window says when it is there."""
+        self._window.show_progress(tr("opening {name}…", name=path.name), 0, 0)
+        self.wanted = self._inference.open_model(path, self.device)
+
+    def set_device(self, device: str) -> None:
+        """Open the model again, where pictures are computed from now on."""
+        self.device = device
+        if self._state.model is not None:
+            self.open(self._state.model.path)
+
+    @Slot()
+    def choose(self) -> None:
+        """Ask for a file."""
+        path, _ = QFileDialog.getOpenFileName(
+            self._window,
+            tr("Open a model"),
+            self._settings.get("model/folder", ""),
+            tr("Models (*.safetensors)"),
+        )
+        if path:
+            self._settings.set("model/folder", str(Path(path).parent))
+            self.open(Path(path))
+
+    @Slot(object)
+    def _on_opened(self, model: ModelInfo) -> None:
+        if model.stamp != self.wanted:
+            return
+        settings, state = self._settings, self._state
+        settings.set("model/last", str(model.path))
+        recent = [str(model.path)] + [p for p in settings.texts("model/recent") if p != str(model.path)]
+        settings.set_texts("model/recent", recent[:RECENT])
+        face, edit = state.face, state.edit
+        state.set_model(model)
+        self._window.show_progress(tr("ready"), 0, 0)
+        self.opened.emit(model, face, edit)
+
+    @Slot(object)
+    def _on_failed(self, failure: Failure) -> None:
+        if failure.stamp == self.wanted:  # else another model is under way, whose answers count
+            self._fail(failure.text)
+        else:
+            self.complained.emit(failure.text)
+
+    def _fail(self, text: str) -> None:
+        """Say why a model did not open; what was open stays, and where nothing was, the demo opens."""
+        demo, model = resources.path(resources.DEMO), self._state.model
+        self._window.show_progress(tr("ready"), 0, 0)
+        self._show_list()
+        self.failed.emit()
+        if model is not None:
+            self.wanted = model.stamp
+            self.stayed.emit()
+        elif demo.exists() and str(demo) not in text:
+            self._settings.set("model/last", "")
+            self.open(demo)
+        self.complained.emit(text)
+
+    # -- the window's list --------------------------------------------------------------------
+
+    @Slot()
+    def _show_list(self) -> None:
+        model, box = self._state.model, self._window.model_box
+        box.clear()
+        if model is None:
+            return
+        demo = resources.path(resources.DEMO)
+        seen = dict.fromkeys([str(model.path), *self._settings.texts("model/recent"), str(demo)])
+        for text in seen:
+            path = Path(text)
+            if path == model.path:
+                box.addItem(f"{model.name} · {model.size} px", path)
+            elif path.exists():
+                name = tr("demo") if path == demo else path.parent.name if path.stem == "model" else path.stem
+                box.addItem(name, path)
+        box.addItem(tr("Open model…"), None)
+        self._window.device.setText(model.device)
+
+    @Slot(object)
+    def _on_chosen(self, path: Path | None) -> None:
+        if path is None:
+            self._window.model_box.setCurrentIndex(0)
+            self.choose()
+        else:
+            self.open(path)
