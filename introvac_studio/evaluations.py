@@ -40,10 +40,12 @@ class Evaluations(QObject):
 
     Signals:
         statusChanged(str): a line for the status bar.
+        alerted(str, str, str): what the user should know wherever they look: text, kind and details.
         idle: no child is left.
     """
 
     statusChanged = Signal(str)
+    alerted = Signal(str, str, str)
     idle = Signal()
 
     def __init__(
@@ -66,6 +68,7 @@ class Evaluations(QObject):
         panel.evaluateRequested.connect(self._start)
         panel.trainJudgeRequested.connect(self._ask_judge)
         panel.cancelRequested.connect(self.stop)
+        panel.complained.connect(self._complain)
         view.reportRequested.connect(self._open_report)
         view.folderRequested.connect(self._open_folder)
         view.saveRequested.connect(self._save_report)
@@ -78,6 +81,11 @@ class Evaluations(QObject):
             Dock("measure", mark("Measure"), self.panel, width=304),
             Dock("results", mark("Results"), self.view, width=944, beside="measure"),
         )
+
+    @Slot(str)
+    def _complain(self, text: str) -> None:
+        """What did not work; nothing is lost."""
+        self.alerted.emit(text, "error", "")
 
     @property
     def running(self) -> bool:
@@ -138,9 +146,9 @@ class Evaluations(QObject):
         if ended.reason != "completed":
             self._request = None
             self._drop_empty_folder()
-            self.panel.end(tr("Stopped.") if ended.reason == "stopped" else "")
+            self.panel.end(tr("Stopped.") if ended.reason == "stopped" else tr("Ended by an error."))
             if ended.text:
-                self.panel.banner.tell(ended.text, ended.details)
+                self.alerted.emit(ended.text, "error", ended.details)
             self.statusChanged.emit("")
             self.idle.emit()
         elif judge is not None:
@@ -161,7 +169,7 @@ class Evaluations(QObject):
             self.panel.use_judge(judge.out)
         except IntroVACError as error:
             self._request = None
-            self.panel.banner.tell(str(error))
+            self._complain(str(error))
         if self._request is not None:
             self._request = replace(self._request, judge=judge.out)
             self._evaluate()
@@ -242,7 +250,7 @@ class Evaluations(QObject):
         try:
             results = evaluation_results.load(path)
         except DataError as error:
-            self.panel.banner.tell(str(error))
+            self._complain(str(error))
             return False
         self.view.show_results(results)
         return True
@@ -256,7 +264,6 @@ class Evaluations(QObject):
             tr("Results (metrics.json *.json)"),
         )
         if path:
-            self.panel.banner.hide()
             self.show_results(Path(path))
 
     @Slot()
@@ -272,7 +279,7 @@ class Evaluations(QObject):
 
     def _visit(self, path: Path) -> None:
         if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.resolve()))):
-            self.panel.banner.tell(tr("Nothing here opens {path}; open it yourself.", path=path))
+            self._complain(tr("Nothing here opens {path}; open it yourself.", path=path))
 
     @Slot()
     def _save_report(self) -> None:
@@ -293,7 +300,7 @@ class Evaluations(QObject):
             with atomic_file(path) as file:
                 file.write(body)
         except (IntroVACError, OSError) as error:
-            self.panel.banner.tell(tr("The report was not saved: {error}", error=error))
+            self._complain(tr("The report was not saved: {error}", error=error))
             return
         self._settings.set("evaluate/saved", str(path.parent))
         self.statusChanged.emit(tr("saved {name}", name=path.name))

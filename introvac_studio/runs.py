@@ -79,6 +79,7 @@ class Runs(QObject):
         training.snapshotRequested.connect(self._snapshot)
         training.openModelRequested.connect(self.openModelRequested)
         training.statusChanged.connect(self.statusChanged)
+        training.complained.connect(self.complained)
         training.chooseDataRequested.connect(self._choose_data)
         training.losses.remember_in(self._settings)
         training.losses.overlay.closed.connect(self.browser.end_overlay)

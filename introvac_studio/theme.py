@@ -147,7 +147,6 @@ def stylesheet(p: Palette) -> str:
     QLabel#muted, QCheckBox#muted {{ color: {p.muted}; }}
     QLabel#heading {{ color: {p.muted}; font-weight: 600; }}
     QLabel#empty {{ color: {p.muted}; font-size: 14px; }}
-    QFrame#banner {{ background: {p.raised}; border: 1px solid {p.bad}; border-radius: 6px; }}
     Toast {{ background: {p.raised}; border: 1px solid {p.border}; border-left: 4px solid {p.accent};
         border-radius: 6px; }}
     Toast#toast-done {{ border-left-color: {p.good}; }}

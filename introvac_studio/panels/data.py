@@ -94,7 +94,11 @@ class DataPanel(QWidget):
         layout.setContentsMargins(12, 12, 12, 12)
         layout.setSpacing(2 * theme.GRID)
         layout.addWidget(self._build_left(), 2)
-        layout.addWidget(form_area(self._build_right()), 3)
+        right = QVBoxLayout()
+        right.setSpacing(theme.GRID)
+        right.addLayout(self._build_head())
+        right.addWidget(form_area(self._build_right()), 1)
+        layout.addLayout(right, 3)
         self._show_nothing("")
 
     def sizeHint(self) -> QSize:
@@ -113,6 +117,7 @@ class DataPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.GRID)
         layout.addWidget(self.source)
+        layout.addSpacing(theme.GRID // 2)
         layout.addWidget(heading(tr("Attributes to learn")))
         layout.addWidget(self.search)
         layout.addWidget(self.attributes, 1)
@@ -121,15 +126,27 @@ class DataPanel(QWidget):
         self.attributes.toggled.connect(self._on_toggled)
         return left
 
-    def _build_right(self) -> QWidget:
-        right = QWidget()
-        self.title, self.message = QLabel(), muted(wrap=True)
+    def _build_head(self) -> QHBoxLayout:
+        self.title = QLabel()
         font = self.title.font()
         font.setPixelSize(15)
         font.setBold(True)
         self.title.setFont(font)
         self.title.setStyleSheet("font-size: 15px;")
         self.title.setWordWrap(True)
+        self.use = QPushButton(tr("Use this data"))
+        self.use.setObjectName("primary")
+        self.use.setToolTip(tr("Train on it: back to the run"))
+        head = QHBoxLayout()
+        head.setSpacing(theme.GRID)
+        head.addWidget(self.title, 1)
+        head.addWidget(self.use, 0, Qt.AlignmentFlag.AlignTop)
+        self.use.clicked.connect(self._on_accept)
+        return head
+
+    def _build_right(self) -> QWidget:
+        right = QWidget()
+        self.message = muted(wrap=True)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName(tr("Progress of the preparation"))
@@ -143,16 +160,13 @@ class DataPanel(QWidget):
         self.skipped.setReadOnly(True)
         self.skipped.setMaximumHeight(110)
         self.skipped.setAccessibleName(tr("Pictures that were left out"))
-        self.use = QPushButton(tr("Use this data"))
-        self.use.setObjectName("primary")
         layout = QVBoxLayout(right)
         layout.setContentsMargins(0, 0, theme.GRID, 0)
         layout.setSpacing(theme.GRID)
         working = QHBoxLayout()
         working.addWidget(self.bar, 1)
         working.addWidget(self.cancel)
-        for widget in (self.title, self.message):
-            layout.addWidget(widget)
+        layout.addWidget(self.message)
         layout.addLayout(working)
         self._sections = [
             _section(tr("Examples"), self.examples),
@@ -164,11 +178,9 @@ class DataPanel(QWidget):
         for box in self._sections:
             layout.addWidget(box)
         layout.addStretch(1)
-        layout.addWidget(self.use, 0, Qt.AlignmentFlag.AlignRight)
         self.cancel.clicked.connect(self.cancelRequested)
         self.rules.added.connect(self._on_rule)
         self.rules.removed.connect(self._on_rule_removed)
-        self.use.clicked.connect(self._on_accept)
         self.examples.chosen.connect(self.faceActivated)
         return right
 

@@ -46,7 +46,7 @@ from introvac_studio.widgets.evaluation_foot import EvaluationFoot
 from introvac_studio.widgets.form_area import form_area
 from introvac_studio.widgets.judge_chooser import JudgeChooser
 from introvac_studio.widgets.model_chooser import RECENT, ModelChooser
-from introvac_studio.widgets.texts import Banner, Line, heading, muted
+from introvac_studio.widgets.texts import Line, heading, muted
 from introvac_studio.widgets.weights_chooser import WeightsChooser
 from trainer import events
 from trainer.errors import IntroVACError
@@ -82,11 +82,13 @@ class EvaluatePanel(QWidget):
         evaluateRequested(EvaluationRequest, object): measure this; first train a judge, where one is given.
         trainJudgeRequested(JudgeRequest): the user wants to train a judge; ask for particulars.
         cancelRequested: stop what runs.
+        complained(str): why a file that was chosen is not taken.
     """
 
     evaluateRequested = Signal(object, object)
     trainJudgeRequested = Signal(object)
     cancelRequested = Signal()
+    complained = Signal(str)
 
     def __init__(self, state: StudioState, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -121,7 +123,6 @@ class EvaluatePanel(QWidget):
         grid.setHorizontalSpacing(12)
         grid.setVerticalSpacing(theme.GRID)
         grid.setColumnStretch(1, 1)
-        self.banner = Banner()
         self.model, self.against = ModelChooser(self._settings), ModelChooser(self._settings, tr("Nothing"))
         self.judge = JudgeChooser(self._settings)
         self.data, self.weights = DataChooser(self._settings), WeightsChooser(self._settings)
@@ -180,9 +181,8 @@ class EvaluatePanel(QWidget):
             (tr("Measure"), self.sections), (tr("Features"), self.features),
             (tr("Weights"), self.weights), (tr("Folder"), where),
         ]  # fmt: skip
-        grid.addWidget(self.banner, 0, 0, 1, 2)
-        grid.addWidget(heading(tr("What to measure")), 1, 0, 1, 2)
-        for line, (text, field) in enumerate(fields, 2):
+        grid.addWidget(heading(tr("What to measure")), 0, 0, 1, 2)
+        for line, (text, field) in enumerate(fields, 1):
             if text:
                 grid.addWidget(muted(text), line, 0)
             if isinstance(field, QWidget):
@@ -191,7 +191,7 @@ class EvaluatePanel(QWidget):
                 grid.addWidget(field, line, 1)
             else:
                 grid.addLayout(field, line, 1)
-        last = len(fields) + 2
+        last = len(fields) + 1
         grid.addWidget(self.problem, last, 0, 1, 2)
         grid.setRowStretch(last + 1, 1)
         self.model.picked.connect(self._on_model_picked)
@@ -199,7 +199,7 @@ class EvaluatePanel(QWidget):
         self.data.picked.connect(self.set_data)
         self.judge.chosen.connect(self._tell)
         for chooser in (self.model, self.against, self.judge):
-            chooser.refused.connect(self.banner.tell)
+            chooser.refused.connect(self.complained)
         self.features.currentIndexChanged.connect(self._tell)
         self.train_judge.clicked.connect(self._on_train_judge)
         self.folder.clicked.connect(self._on_folder)
@@ -354,7 +354,6 @@ class EvaluatePanel(QWidget):
         request = self.request()
         if request is None or self.foot.running or self._problem():
             return
-        self.banner.hide()
         self.evaluateRequested.emit(request, self.suggested_judge() if self.judge_first else None)
 
     def _problem(self) -> str:
@@ -409,7 +408,6 @@ class EvaluatePanel(QWidget):
 
     def begin(self, text: str) -> None:
         """A child has been started."""
-        self.banner.hide()
         self.foot.begin(text)
         self._tell()
 

@@ -14,6 +14,7 @@ Wiring (everything by slots and signals; no worker is known here)::
     a QTimer of 50 ms: training.on_losses(thread.drain())
     data_panel.choiceChanged -> training.set_choice; data_thread.ready -> training.set_summary
     training.statusChanged(str)                 -> the status bar
+    training.complained(str)                    what did not work; nothing is lost
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ class TrainingPanel(QObject):
     openModelRequested = Signal(object)
     chooseDataRequested = Signal()
     statusChanged = Signal(str)
+    complained = Signal(str)
 
     def __init__(self, settings: Settings | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -110,6 +112,7 @@ class TrainingPanel(QObject):
             (run.snapshotRequested, self.snapshotRequested),
             (run.openModelRequested, self.openModelRequested),
             (run.chooseDataRequested, self.chooseDataRequested),
+            (run.complained, self.complained),
         ):
             source.connect(target)
 
@@ -130,7 +133,6 @@ class TrainingPanel(QObject):
     def _begin(self) -> None:
         self.run_panel.set_phase("starting")
         self.start.begin()
-        self.statusChanged.emit(tr("training starts"))
 
     @Slot()
     def _show_start(self) -> None:
@@ -142,6 +144,7 @@ class TrainingPanel(QObject):
         if panel.phase == "stopping":
             return
         panel.state.setText(start.headline)
+        self.statusChanged.emit(tr("training · {what}", what=start.headline))
         at = start.progress
         panel.bar.setRange(0, 0 if at is None else at.total)
         if at is not None:
@@ -168,7 +171,6 @@ class TrainingPanel(QObject):
         self.start.end()
         self._total, self._step = 0, 0
         self.last_words = None
-        self.run_panel.banner.hide()
         self.run_panel.set_run(run)
         self.losses.plots.clear()
         self.samples.set_run(run or Path())
@@ -217,7 +219,6 @@ class TrainingPanel(QObject):
 
     def attach(self) -> None:
         """The run on show is being trained by another process."""
-        self.run_panel.banner.hide()
         paused = isinstance(self.last_words, events.Paused)
         self.run_panel.set_phase("paused" if paused else "running")
         if paused:
@@ -226,9 +227,10 @@ class TrainingPanel(QObject):
 
     def on_missing(self, run: Path) -> None:
         """The folder of the run on show is not there any more."""
-        text = tr("{run} is not there any more. It is shown again when it comes back.", run=run)
         self.run_panel.set_phase("done")
-        self.run_panel.banner.tell(text)
+        self.run_panel.state.setText(
+            tr("{run} is not there any more. It is shown again when it comes back.", run=run)
+        )
         self.statusChanged.emit("")
 
     # -- what a run says ------------------------------------------------------------------
@@ -332,14 +334,12 @@ class TrainingPanel(QObject):
             panel.model = ended.made
         if ended.text:
             self.log.say(time.time(), ended.text, "error")
-            panel.banner.tell(ended.text, ended.details)
         can_resume = (run / "checkpoints" / "last.safetensors").is_file()
         if ended.reason == "completed":
             self._rest("done", tr("Completed."))
         elif can_resume:
-            self._rest(
-                "ended", tr("Stopped: it can be resumed.") if not ended.text else tr("Ended by an error.")
-            )
+            stopped, failed = tr("Stopped: it can be resumed."), tr("Ended by an error, which the log names.")
+            self._rest("ended", failed if ended.text else stopped)
         else:
             panel.set_run(None, keep_name=True)
             panel.set_phase("idle")

@@ -30,7 +30,7 @@ from introvac_studio.run_request import RunRequest, default_run
 from introvac_studio.settings import RUNS, Settings, runs_folder
 from introvac_studio.widgets.config_form import ConfigForm, as_text
 from introvac_studio.widgets.form_area import form_area
-from introvac_studio.widgets.texts import Banner, heading, muted, tabular
+from introvac_studio.widgets.texts import heading, muted, tabular
 from trainer import config
 from trainer.run_files import CONFIG_FILE
 
@@ -80,6 +80,7 @@ class RunPanel(QWidget):
     chooseDataRequested = Signal()
     newRunRequested = Signal()
     rootChanged = Signal(object)
+    complained = Signal(str)
 
     def __init__(self, settings: Settings | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -143,13 +144,12 @@ class RunPanel(QWidget):
         self.problem = QLabel()
         self.problem.setWordWrap(True)
         self.problem.setObjectName("warning")
-        self.banner = Banner()
-        named = QHBoxLayout()
-        named.setSpacing(4)
-        named.addWidget(self.name, 1)
-        named.addWidget(self.folder)
+        where = QHBoxLayout()
+        where.setSpacing(4)
+        where.addWidget(self.place, 1)
+        where.addWidget(self.folder)
         line = 0
-        for widget in (self.banner, heading(tr("Data")), self.data_title, self.data_more, self.choose):
+        for widget in (heading(tr("Data")), self.data_title, self.data_more, self.choose):
             grid.addWidget(widget, line, 0, 1, 2)
             line += 1
         below = heading(tr("Settings"))
@@ -159,7 +159,7 @@ class RunPanel(QWidget):
         fields: list[tuple[str, QWidget | QHBoxLayout]] = [
             (tr("Preset"), self.preset), ("", self.preset_help), (tr("Size"), self.side),
             (tr("Epochs"), self.epochs), (tr("Batch"), self.batch), (tr("Device"), self.device),
-            (tr("Run"), named), ("", self.place),
+            (tr("Run"), self.name), ("", where),
         ]  # fmt: skip
         for text, field in fields:
             if text:
@@ -209,8 +209,11 @@ class RunPanel(QWidget):
         layout.addWidget(self.pause, 4, 0)
         layout.addWidget(self.stop, 4, 1)
         layout.addWidget(self.edit, 5, 0, 1, 2)
-        layout.addWidget(self.fresh, 6, 0)
-        layout.addWidget(self.earlier, 6, 1)
+        last = QHBoxLayout()
+        last.setSpacing(theme.GRID)
+        last.addWidget(self.fresh, 1)
+        last.addWidget(self.earlier, 1)
+        layout.addLayout(last, 6, 0, 1, 2)
         self.start.clicked.connect(self._on_start)
         self.pause.clicked.connect(self._on_pause)
         self.stop.clicked.connect(self._on_stop)
@@ -451,7 +454,6 @@ class RunPanel(QWidget):
 
     @Slot()
     def _on_start(self) -> None:
-        self.banner.hide()
         if self._phase == "ended":
             self.continue_run()
         elif not self.problem_text():
@@ -498,4 +500,4 @@ class RunPanel(QWidget):
         else:
             text = tr("{folder} is no run: it holds no {file}. Choose a run's own folder.",
                       folder=chosen, file=CONFIG_FILE)  # fmt: skip
-            self.banner.tell(text, "")
+            self.complained.emit(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFileDialog, QGridLayout, QMenu, QPushButton, QSpinBox, QWidget
 
@@ -61,10 +61,12 @@ class SourceForm(QWidget):
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(theme.GRID)
-        grid.addWidget(heading(tr("Source")), 0, 0, 1, 2)
+        hint = muted(tr("or drop a folder here"))
+        hint.setAlignment(Qt.AlignmentFlag.AlignRight)
+        grid.addWidget(heading(tr("Source")), 0, 0)
+        grid.addWidget(hint, 0, 1)
         for i, widget in enumerate((self.count, use, celeba, folder, cache, self.recent)):
             grid.addWidget(widget, 1 + i // 2, i % 2)
-        grid.addWidget(muted(tr("Or drop a folder here.")), 4, 0, 1, 2)
         use.clicked.connect(self._on_avatars)
         celeba.clicked.connect(self._on_celeba)
         folder.clicked.connect(self._on_folder)

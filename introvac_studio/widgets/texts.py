@@ -1,22 +1,10 @@
-"""Small pieces of text: headings, muted lines, figures of one width, times, and the banner of an error."""
+"""Small pieces of text: headings, muted lines, figures of one width, and times."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont, QResizeEvent
-from PySide6.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QPlainTextEdit,
-    QPushButton,
-    QSizePolicy,
-    QToolButton,
-    QVBoxLayout,
-)
-
-from introvac_studio import theme
-from introvac_studio.language import tr
+from PySide6.QtWidgets import QLabel, QSizePolicy
 
 
 def tabular(font: QFont, pixels: int = 0, bold: bool = False) -> QFont:
@@ -80,51 +68,3 @@ class Line(QLabel):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._cut()
-
-
-class Banner(QFrame):
-    """What went wrong: what, where, and what to do; with details to copy, until it is closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setObjectName("banner")
-        self.label = QLabel()
-        self.label.setWordWrap(True)
-        self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.details = QPlainTextEdit()
-        self.details.setReadOnly(True)
-        self.details.setMaximumHeight(120)
-        self.details.setAccessibleName(tr("Details"))
-        self.more = QPushButton(tr("Details"))
-        self.more.setCheckable(True)
-        close = QToolButton()
-        close.setText("✕")
-        close.setAutoRaise(True)
-        close.setAccessibleName(tr("Close this message"))
-        close.setToolTip(tr("Close this message"))
-        top = QHBoxLayout()
-        top.addWidget(self.label, 1)
-        top.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(theme.GRID, theme.GRID, theme.GRID, theme.GRID)
-        layout.setSpacing(theme.GRID)
-        layout.addLayout(top)
-        layout.addWidget(self.more, 0, Qt.AlignmentFlag.AlignLeft)
-        layout.addWidget(self.details)
-        close.clicked.connect(self.hide)
-        self.more.toggled.connect(self.details.setVisible)
-        self.hide()
-
-    @property
-    def text(self) -> str:
-        """What is said; empty once it is closed."""
-        return "" if self.isHidden() else self.label.text()
-
-    def tell(self, text: str, details: str = "") -> None:
-        """Say it."""
-        self.label.setText(text)
-        self.details.setPlainText(details)
-        self.more.setVisible(bool(details))
-        self.more.setChecked(False)
-        self.details.hide()
-        self.show()

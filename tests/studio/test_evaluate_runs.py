@@ -82,6 +82,14 @@ def workspace(
     made.shut_down()
 
 
+@pytest.fixture
+def said(workspace: Evaluations) -> list[str]:
+    """What the user has been told."""
+    texts: list[str] = []
+    workspace.alerted.connect(lambda text, kind, details: texts.append(text))
+    return texts
+
+
 def listed(box: QComboBox) -> list[object]:
     return [box.itemData(i) for i in range(box.count())]
 
@@ -94,7 +102,13 @@ def wish(workspace: Evaluations, *sections: str, judge: str = "none") -> None:
 
 
 def test_that_one_click_trains_a_judge_evaluates_two_models_and_remembers(
-    workspace: Evaluations, homes: Settings, tiny_model: Path, other_model: Path, qtbot: QtBot, tmp_path: Path
+    workspace: Evaluations,
+    said: list[str],
+    homes: Settings,
+    tiny_model: Path,
+    other_model: Path,
+    qtbot: QtBot,
+    tmp_path: Path,
 ) -> None:
     panel, view = workspace.panel, workspace.view
     assert panel.judge_first  # there is none yet
@@ -109,7 +123,7 @@ def test_that_one_click_trains_a_judge_evaluates_two_models_and_remembers(
         panel.evaluate.click()
         assert not panel.evaluate.isEnabled() and panel.cancel.isEnabled()
         panel.ask()  # a second click starts nothing
-    assert panel.banner.text == "" and panel.evaluate.isEnabled()
+    assert not said and panel.evaluate.isEnabled()
     judge = tmp_path / "judges" / "avatars-32-none.safetensors"
     assert [one.path for one in judges_in(judge.parent)] == [judge] and panel.judge.currentData() == judge
     assert any("training a judge" in text for text in seen) and seen[-1] == "evaluated"
@@ -132,7 +146,7 @@ def test_that_one_click_trains_a_judge_evaluates_two_models_and_remembers(
 
 
 def test_that_cancel_stops_it_and_keeps_what_was_there(
-    workspace: Evaluations, qtbot: QtBot, tmp_path: Path
+    workspace: Evaluations, said: list[str], qtbot: QtBot, tmp_path: Path
 ) -> None:
     assert workspace.show_results(write(tmp_path / "old", body([model("old")])))
     wish(workspace, "reading", "distances", "samples", "pictures")
@@ -147,11 +161,11 @@ def test_that_cancel_stops_it_and_keeps_what_was_there(
         workspace._on_event(events.Progress(what="late", done=1, total=2))  # was on its way
         assert workspace.panel.pace.text() == "stopping…" and not workspace.panel.cancel.isEnabled()
     assert not child.is_running() and workspace.panel.status.text() == "Stopped."
-    assert workspace.panel.banner.text == "" and not list((tmp_path / "evaluations").glob("*"))
+    assert not said and not list((tmp_path / "evaluations").glob("*"))
     assert workspace.view.results is not None and workspace.view.results.labels == ("old",)
 
 
-def test_that_a_killed_child_is_said(workspace: Evaluations, qtbot: QtBot) -> None:
+def test_that_a_killed_child_is_said(workspace: Evaluations, said: list[str], qtbot: QtBot) -> None:
     wish(workspace, "reading", "distances")
     workspace.panel.evaluate.click()
     thread = workspace.thread_
@@ -159,7 +173,7 @@ def test_that_a_killed_child_is_said(workspace: Evaluations, qtbot: QtBot) -> No
     qtbot.waitUntil(lambda: thread.pid is not None, timeout=WAIT)
     with qtbot.waitSignal(workspace.idle, timeout=WAIT):
         psutil.Process(thread.pid).kill()
-    assert "The evaluation died" in workspace.panel.banner.text
+    assert "The evaluation died" in said[-1] and "error" in workspace.panel.status.text()
     assert workspace.panel.evaluate.isEnabled() and not workspace.running
 
 
@@ -176,28 +190,30 @@ def test_that_a_judge_that_is_done_while_the_window_closes_is_followed_by_nothin
     assert not workspace.running
 
 
-def test_that_bad_data_is_said_in_one_line(workspace: Evaluations, qtbot: QtBot, tmp_path: Path) -> None:
+def test_that_bad_data_is_said_in_one_line(
+    workspace: Evaluations, said: list[str], qtbot: QtBot, tmp_path: Path
+) -> None:
     workspace.panel.set_data(f"folder:{tmp_path / 'nowhere'}")
     wish(workspace, "reading")
     with qtbot.waitSignal(workspace.idle, timeout=WAIT):
         workspace.panel.evaluate.click()
-    assert "nowhere" in workspace.panel.banner.text and "\n" not in workspace.panel.banner.text
+    assert "nowhere" in said[-1] and "\n" not in said[-1]
 
 
 def test_that_a_broken_file_is_said_and_leaves_what_was_there(
-    workspace: Evaluations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Evaluations, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert workspace.show_results(write(tmp_path / "old", body([model("old")])))
     broken = tmp_path / "metrics.json"
     broken.write_text("{", "utf-8")
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(broken), ""))
     workspace.choose_results()
-    assert str(broken) in workspace.panel.banner.text
+    assert str(broken) in said[-1]
     assert workspace.view.results is not None and workspace.view.results.labels == ("old",)
 
 
 def test_that_the_report_is_opened_and_copied(
-    workspace: Evaluations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Evaluations, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write(tmp_path / "old", body([model("old")]))
     assert workspace.show_results(folder)
@@ -212,14 +228,14 @@ def test_that_the_report_is_opened_and_copied(
     workspace.view.folder.click()
     assert [Path(url.toLocalFile()) for url in visited] == [folder / "report.html", folder]
     workspace.view.folder.click()
-    assert "open it yourself" in workspace.panel.banner.text
+    assert "open it yourself" in said[-1]
     copy = tmp_path / "copy"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(copy), ""))
     workspace.view.save.click()
     assert copy.with_suffix(".html").read_bytes() == (folder / "report.html").read_bytes()
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "no" / "x.html"), ""))
     workspace.view.save.click()
-    assert "The report was not saved" in workspace.panel.banner.text
+    assert "The report was not saved" in said[-1]
 
 
 def test_that_the_form_says_what_lacks(workspace: Evaluations) -> None:
@@ -277,15 +293,15 @@ def test_that_weights_and_data_are_remembered_and_used_where_they_matter(
 
 
 def test_that_a_file_that_is_no_model_leaves_the_choice(
-    workspace: Evaluations, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Evaluations, said: list[str], tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panel, broken = workspace.panel, tmp_path / "broken.safetensors"
     broken.write_bytes(b"{}")
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(broken), ""))
     for box, before in ((panel.model, tiny_model), (panel.against, None)):
-        panel.banner.hide()
+        said.clear()
         box.activated.emit(box.findText("Choose a file…"))
-        assert str(broken) in panel.banner.text and box.path == before == box.currentData()
+        assert str(broken) in said[-1] and box.path == before == box.currentData()
         assert broken not in listed(box)
     assert panel.evaluate.isEnabled()
 
@@ -309,7 +325,7 @@ def test_that_a_judge_of_few_avatars_learns_from_more(tiny_model: Path, tmp_path
 
 
 def test_that_a_model_is_no_judge_and_a_folder_no_model(
-    workspace: Evaluations, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Evaluations, said: list[str], tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(CheckpointError, match="is no judge"):
         read_judge(tiny_model)
@@ -319,10 +335,12 @@ def test_that_a_model_is_no_judge_and_a_folder_no_model(
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(tiny_model), ""))
     panel.judge.setCurrentIndex(panel.judge.findData("choose"))
     panel.judge.activated.emit(panel.judge.currentIndex())
-    assert "is no judge" in panel.banner.text and panel.judge_first
+    assert "is no judge" in said[-1] and panel.judge_first
 
 
-def test_that_a_judge_is_asked_for_in_a_dialog(workspace: Evaluations, qtbot: QtBot, tmp_path: Path) -> None:
+def test_that_a_judge_is_asked_for_in_a_dialog(
+    workspace: Evaluations, said: list[str], qtbot: QtBot, tmp_path: Path
+) -> None:
     workspace.panel.train_judge.click()
     dialog = workspace.judge_dialog
     dialog.attributes.setText(" , ")
@@ -337,7 +355,7 @@ def test_that_a_judge_is_asked_for_in_a_dialog(workspace: Evaluations, qtbot: Qt
         pass
     with qtbot.waitSignal(workspace.idle, timeout=WAIT):
         workspace.stop()
-    assert workspace.panel.status.text() == "Stopped." and workspace.panel.banner.text == ""
+    assert workspace.panel.status.text() == "Stopped." and not said
     assert not judges_in(tmp_path / "judges") and workspace.panel.judge_first
 
 

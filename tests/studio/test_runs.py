@@ -104,7 +104,7 @@ def test_that_a_run_of_another_process_is_followed_paused_stopped_and_resumed(
     qtbot.waitUntil(lambda: panel.phase == "running" and len(plots.curves["kl"]) > drawn + 2, timeout=WAIT)
     panel.stop.click()
     qtbot.waitUntil(lambda: panel.phase == "ended", timeout=WAIT)
-    assert not panel.banner.text
+    assert "is gone" not in bare_studio.window.notifications.text
     last = plots.curves["kl"].steps[-1]
     again = subprocess.Popen(
         [sys.executable, "-m", "trainer", "train", "--resume", "--run", str(elsewhere)],
@@ -125,9 +125,9 @@ def test_that_a_run_of_another_process_is_followed_paused_stopped_and_resumed(
         again.wait()
     moved = elsewhere.with_name("moved")
     elsewhere.rename(moved)
-    qtbot.waitUntil(lambda: "not there any more" in panel.banner.text, timeout=WAIT)
+    qtbot.waitUntil(lambda: "not there any more" in panel.state.text(), timeout=WAIT)
     moved.rename(elsewhere)
-    qtbot.waitUntil(lambda: panel.phase == "ended" and not panel.banner.text, timeout=WAIT)
+    qtbot.waitUntil(lambda: panel.phase == "ended" and "Not finished" in panel.state.text(), timeout=WAIT)
     assert runs.follower is not None
 
 

@@ -106,7 +106,8 @@ def test_that_a_killed_child_is_said_and_the_window_lives(ready: Studio, qtbot: 
     with qtbot.waitSignal(ready.runs.idle, timeout=WAIT):
         child.kill()
     panel = ready.runs.training.run_panel
-    assert panel.banner.isVisibleTo(panel) and panel.banner.text
+    assert "Training died" in ready.window.notifications.text
+    assert "Ended by an error" in panel.state.text() and panel.phase == "ended"
     ready.window.show_workspace("edit")
     assert ready.window.isVisible() and ready.state.model is not None
 

@@ -125,7 +125,7 @@ def test_that_a_finished_run_is_said_to_be_done(desk: Desk, qtbot: QtBot) -> Non
     qtbot.waitUntil(lambda: desk.ended, timeout=LONG)
     assert run.phase == "done"
     assert "decoder_game" in desk.panel.losses.plots.curves
-    assert not run.banner.isVisible()
+    assert run.state.text() == "Step 7 of 7. Completed."
 
 
 def test_that_bad_data_is_told_and_the_form_is_kept(desk: Desk, qtbot: QtBot, tmp_path: Path) -> None:
@@ -135,8 +135,8 @@ def test_that_bad_data_is_told_and_the_form_is_kept(desk: Desk, qtbot: QtBot, tm
     click(qtbot, run.start)
     qtbot.waitUntil(lambda: desk.ended, timeout=LONG)
     assert run.phase == "idle"
-    assert run.banner.isVisibleTo(run)
-    assert "nowhere" in run.banner.text
+    assert "nowhere" in desk.panel.losses.plots._empty.text()
+    assert "nowhere" in desk.panel.log.text.toPlainText()
     assert run.form.values() == values
     assert run.name.text() == "first"
 
