@@ -16,8 +16,10 @@ from trainer.errors import IntroVACError, ModelError
 
 # A recipe may be anyone's: what goes further than this was not made here.
 FARTHEST = 10 * LARGEST  # of an amount
+OUTERMOST = 1e6  # of a number in a code; a picture of it shows nothing
 MOST_ADDED = 64  # directions that it brings along
 MOST_FACES = 10_000
+LONGEST = 200  # letters of a face's name
 
 Decode = Callable[[ArrayLike], Image]
 
@@ -34,6 +36,21 @@ def recipe(model: ModelInfo, faces: Sequence[Face], edit: Edit) -> dict[str, Any
         "offset": None if edit.offset is None else np.round(edit.offset, 6).tolist(),
         "seed": next((f.recipe["seed"] for f in faces if "seed" in f.recipe), None),
     } | _added(model, edit)
+
+
+def _code(numbers: Any, dim: int) -> NDArray[np.float64]:
+    """One code (d,) of a recipe.
+
+    Raises:
+        ModelError: it is none, or lies where no face is.
+    """
+    try:
+        code = latent.finite_codes(numbers, dim)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ModelError("its recipe is not that of an edited face") from error
+    if code.ndim != 1 or np.abs(code).max() > OUTERMOST:
+        raise ModelError("its recipe is not that of an edited face")
+    return code
 
 
 def _added(model: ModelInfo, edit: Edit) -> dict[str, Any]:
@@ -55,23 +72,23 @@ def reopened(note: Mapping[str, Any], model: ModelInfo) -> tuple[Face, Edit]:
         raise ModelError(f"it was made with the model {str(note.get('model_name', ''))!r}; open that first")
     try:
         about = dict(note["faces"][0])
-        mu = latent.finite_codes(note["z"][0], model.dim)
+        mu = _code(note["z"][0], model.dim)
         offset = note.get("offset")
         edit = Edit(
             {str(k): float(v) for k, v in dict(note["deltas"]).items()},
-            None if offset is None else latent.finite_codes(offset, model.dim),
+            None if offset is None else _code(offset, model.dim),
             tuple(str(name) for name in note.get("keep", ())),
         )
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
         raise ModelError("its recipe is not that of an edited face") from error
     if note.get("layout") == "path":  # written before a path's ends were codes without the edit
         edit = Edit(keep=edit.keep)
-    if mu.ndim != 1 or not all(abs(amount) <= FARTHEST for amount in edit.amounts.values()):
+    if not all(abs(amount) <= FARTHEST for amount in edit.amounts.values()):
         raise ModelError("its recipe is not that of an edited face")
     for name in edit.keep:
         model.planes.normal(name)
     edit.step(model.planes)
-    return Face(str(about.pop("name", "face")), mu, None, about), edit
+    return Face(str(about.pop("name", "face"))[:LONGEST], mu, None, about), edit
 
 
 def with_directions(note: Mapping[str, Any], planes: latent.Hyperplanes) -> latent.Hyperplanes:
@@ -88,7 +105,7 @@ def with_directions(note: Mapping[str, Any], planes: latent.Hyperplanes) -> late
             continue
         try:
             planes = directions.extend(planes, str(name), row["w"], float(row["b"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ModelError(f"its direction {name!r} is not readable") from error
     return planes
 
@@ -97,7 +114,7 @@ def others(note: Mapping[str, Any], model: ModelInfo) -> list[Face]:
     """The faces of a recipe after the first; those without a code are left out.
 
     Raises:
-        ModelError: codes of another dimension, or not finite.
+        ModelError: codes of another dimension, or none at all.
     """
     found = []
     faces, zs = note.get("faces", ()), note.get("z", ())
@@ -106,8 +123,8 @@ def others(note: Mapping[str, Any], model: ModelInfo) -> list[Face]:
     for about, z in zip(faces[1:MOST_FACES], zs[1:MOST_FACES], strict=False):
         if isinstance(about, Mapping):
             about = dict(about)
-            name = str(about.pop("name", "face"))
-            found.append(Face(name, latent.finite_codes(z, model.dim), None, about))
+            name = str(about.pop("name", "face"))[:LONGEST]
+            found.append(Face(name, _code(z, model.dim), None, about))
     return found
 
 

@@ -154,8 +154,10 @@ def test_that_a_recipe_brings_no_flood_of_directions_or_faces(studio: Studio) ->
     assert len(planes.names) == len(model.planes.names) + exports.MOST_ADDED
     with pytest.raises(ModelError, match="directions"):
         exports.with_directions({"directions": some | {"more": row}}, model.planes)
-    many = {"faces": [{}] * 20_000, "z": [[0.0] * model.dim] * 20_000}
+    many = {"faces": [{"name": "x" * 100_000}] + [{}] * 20_000, "z": [[0.0] * model.dim] * 20_001}
     assert len(exports.others(many, model)) == exports.MOST_FACES - 1
+    face, _ = exports.reopened(exports.recipe(model, [], Edit()) | many, model)
+    assert len(face.name) == exports.LONGEST
 
 
 @pytest.fixture
@@ -212,6 +214,13 @@ def test_that_a_photo_opened_here_is_known_and_old_ones_are_forgotten(settings: 
         {"z": [[0.0], "text", {"a": 1}]},
         {"keep": [["Hat"]]},
         {"offset": "far"},
+        {"offset": [[0.0] * 64] * 3},
+        {"offset": [1e300] * 64},
+        {"deltas": {"Hat": 10**400}},
+        {"z": [[10**400] * 64] * 3},
+        {"z": [[1e30] * 64] * 3},
+        {"z": [[0.0] * 64, [[0.0] * 64] * 2]},
+        {"directions": {"far": {"w": [10**400] * 64, "b": 0.0}}},
     ],
 )
 def test_that_a_strangers_recipe_is_refused_in_words(studio: Studio, change: dict[str, object]) -> None:
