@@ -20,6 +20,7 @@ from trainer.face_detector import DetectedFace
 
 PHOTO_SUFFIXES = frozenset(SUFFIXES | {".avif", ".heic", ".heif", ".jfif", ".jpe", ".ppm", ".tga"})
 PASTED = "pasted"  # the file of a photo that has none
+_WIDEST = 16  # of a crop that is read, as a multiple of the photo's longer side; what is drawn grows with it
 _ALIKE = 0.002  # shares by which a photo may differ from the shape of the training pictures
 
 
@@ -147,7 +148,7 @@ def box_of(recipe: Mapping[str, Any], photo: Photo) -> Box | None:
         width, height = (float(side) for side in recipe["of"])
         factor = photo.image.width / width
         alike = width > 0 and abs(height * factor / photo.image.height - 1) < _ALIKE
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
         raise DataError(f"{photo.name}: its crop does not say of what size the picture was") from error
     if not alike:
         raise DataError(
@@ -155,6 +156,8 @@ def box_of(recipe: Mapping[str, Any], photo: Photo) -> Box | None:
         )
     if not (-box.side <= box.x <= width + box.side and -box.side <= box.y <= height + box.side):
         raise DataError(f"{photo.name}: its crop lies outside of the picture; crop it again")
+    if box.side > _WIDEST * max(width, height):
+        raise DataError(f"{photo.name}: its crop is far wider than the picture; crop it again")
     return box.scaled(factor)
 
 
@@ -168,7 +171,7 @@ def redo(recipe: Mapping[str, Any], size: int) -> np.ndarray:
     file = recipe.get("file")
     if recipe.get("face") != "photo" or not isinstance(file, str) or file == PASTED:
         raise DataError("the recipe names no photo that could be read again")
-    if file.startswith(("//", "\\\\")):  # a picture from anyone must not make Windows log in anywhere
+    if file[:2].replace("\\", "/") == "//":  # a picture from anyone must not make Windows log in anywhere
         raise DataError(f"{file}: on another machine; open the photo itself")
     photo = open_photo(Path(file))
     return crop_photo(photo, size, str(recipe.get("crop", "square")), box_of(recipe, photo))

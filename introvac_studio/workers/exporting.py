@@ -5,6 +5,7 @@ Wiring: `submit` takes an `export_plan.Job` or a `Look`. A newer request takes t
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ _SIDE = 1400  # pixels; a preview is not larger
 _FILM_BYTES = 60_000_000  # of a preview's frames
 _SAMPLED = 1_500_000  # pixels that are encoded to say how large a file becomes
 _KEPT = 128 * 2**20  # bytes of decoded pictures that are kept
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +128,11 @@ class ExportThread(ServingThread):
 
     def serve(self, request: Job | Look) -> JobEnd | Looked:
         if isinstance(request, Look):
-            return self._look(request)
+            try:
+                return self._look(request)
+            except Exception as error:  # the file may be anyone's, and an answer is waited for
+                _log.exception("reading a recipe failed")
+                return Looked(request, error=f"{request.path}: cannot be read ({error})")
         try:
             return self._write(request) if request.target is not None else self._preview(request)
         except Cancelled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -195,6 +196,20 @@ def test_that_a_photo_which_a_recipe_names_is_read_only_when_the_user_says_so(
     toast.acted.emit()
     qtbot.waitUntil(lambda: state.face.original is not None, timeout=WAIT)
     assert str(private) in map(str, read) and str(private) in studio.settings.texts(PHOTOS)
+
+
+def test_that_a_file_that_breaks_its_reader_is_answered(
+    studio: Studio, qtbot: QtBot, named: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: Path) -> None:
+        raise struct.error("unpack requires a buffer of 4 bytes")
+
+    monkeypatch.setattr(grid, "read_recipe", broken)
+    studio.exporting.open_edit(named[0])
+    qtbot.waitUntil(lambda: "gift.png: cannot be read (unpack requires" in _said(studio), timeout=WAIT)
+    monkeypatch.undo()
+    studio.exporting.open_edit(named[0])
+    qtbot.waitUntil(lambda: studio.state.face.name == "stranger", timeout=WAIT)
 
 
 def test_that_a_photo_opened_here_is_known_and_old_ones_are_forgotten(settings: Settings) -> None:

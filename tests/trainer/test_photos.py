@@ -283,10 +283,15 @@ def test_that_a_recipe_redoes_the_crop_from_the_file(tmp_path: Path) -> None:
     far = photos.note(photo, "center", Box(1e9, 100, 4, 12))  # its edge would be continued for ever
     with pytest.raises(DataError, match="lies outside of the picture"):
         photos.redo(far, 32)
+    wide = photos.note(photo, "center", Box(150, 100, 1e9, 12))
+    with pytest.raises(DataError, match="far wider than the picture"):
+        photos.redo(wide, 32)
+    with pytest.raises(DataError, match="of what size"):
+        photos.redo(recipe | {"of": [10**400, 3]}, 32)
     picture(300, 300).save(path)
     with pytest.raises(DataError, match=r"me\.png: was 320 x 240 pixels"):
         photos.redo(recipe, 32)
-    for away in ("//other/share/me.png", "\\\\other\\share\\me.png"):
+    for away in ("//other/share/me.png", "\\\\other\\share\\me.png", "/\\other\\me.png", "\\/other/me.png"):
         with pytest.raises(DataError, match="on another machine"):
             photos.redo(recipe | {"file": away}, 32)
     pasted = photos.note(photos.open_photo(file_bytes(picture(9, 9), "PNG")), "none", None)
