@@ -12,7 +12,7 @@ from introvac_studio.language import tr
 from introvac_studio.main_window import Command, Dock
 from introvac_studio.messages import Frame
 from introvac_studio.panels.compare import ComparePanel
-from introvac_studio.settings import Settings
+from introvac_studio.settings import Settings, there
 from introvac_studio.state import Face, Image, StudioState
 from introvac_studio.workers.comparing import CompareThread
 from trainer.run_files import CONFIG_FILE, MODEL_FILE
@@ -89,7 +89,7 @@ class Comparing(QObject):
         model = self._state.model
         recent = [Path(text) for text in self._settings.texts("model/recent")]
         own = None if model is None else model.path
-        others = [path for path in dict.fromkeys(recent) if path != own and path.exists()]
+        others = [path for path in dict.fromkeys(recent) if path != own and there(path)]
         if self.panel.model.path is not None and self.panel.model.path not in others:
             others.insert(0, self.panel.model.path)
         run = None if own is None else _run_of(own)

@@ -37,7 +37,7 @@ from introvac_studio import theme
 from introvac_studio.export_kinds import KINDS, Field, defaults, sound
 from introvac_studio.export_plan import Job, Material
 from introvac_studio.language import mark, tr, trn
-from introvac_studio.settings import Settings
+from introvac_studio.settings import Settings, there
 from introvac_studio.widgets.export_preview import ExportPreview
 from introvac_studio.widgets.options_form import OptionsForm
 from introvac_studio.widgets.pictures import to_qimage
@@ -60,6 +60,7 @@ _LIST = """
 QListWidget::item { padding-left: 8px; border-radius: 4px; }
 QListWidget::item:selected { background: palette(highlight); color: palette(highlighted-text); }
 """
+_STEM = 60  # letters of a suggested name that are another's; 255 bytes are the most that disks take
 _NO_NAME = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
 
 
@@ -326,7 +327,7 @@ class ExportDialog(QDialog):
         stem = (
             Path(material.face.name).stem if self._kind == "face" and material.face else material.model.name
         )
-        return _NO_NAME.sub("-", f"{stem}-{kind.name}").strip(" .")
+        return _NO_NAME.sub("-", f"{stem[:_STEM]}-{kind.name}").strip(" .")
 
     @property
     def target(self) -> Path:
@@ -374,8 +375,8 @@ class ExportDialog(QDialog):
     def _taken(self) -> bool:
         target = self.target
         if self._kind == "onnx":
-            return any((target / name).exists() for name in export_onnx.NAMES)
-        return target.exists()
+            return any(there(target / name) for name in export_onnx.NAMES)
+        return there(target)
 
     # -- the preview --------------------------------------------------------------------------
 

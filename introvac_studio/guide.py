@@ -17,7 +17,7 @@ from introvac_studio.command_palette import CommandPalette
 from introvac_studio.language import mark, tr
 from introvac_studio.main_window import MainWindow
 from introvac_studio.preferences import Preferences
-from introvac_studio.settings import DEVICE, GREETED, MOTION, Settings, runs_folder
+from introvac_studio.settings import DEVICE, GREETED, MOTION, Settings, runs_folder, there
 from introvac_studio.shortcuts_dialog import ShortcutsDialog
 from introvac_studio.state import StudioState
 from introvac_studio.welcome import Welcome
@@ -141,7 +141,7 @@ class Guide(QObject):
         demo = resources.path(resources.DEMO)
         for text in self._settings.texts("model/recent"):
             path = Path(text)
-            if path.exists() and path != demo:
+            if there(path) and path != demo:
                 found[str(Path(path.parent.name) / path.name)] = path
         return found | {tr("demo"): demo}
 

@@ -11,7 +11,7 @@ from introvac_studio import resources
 from introvac_studio.language import mark, tr
 from introvac_studio.main_window import Command, MainWindow
 from introvac_studio.messages import Failure
-from introvac_studio.settings import Settings
+from introvac_studio.settings import Settings, there
 from introvac_studio.state import ModelInfo, StudioState
 from introvac_studio.workers.inference import InferenceThread
 
@@ -148,7 +148,7 @@ class Models(QObject):
             path = Path(text)
             if path == model.path:
                 box.addItem(f"{model.name} · {model.size} px", path)
-            elif path.exists():
+            elif there(path):
                 name = tr("demo") if path == demo else path.parent.name if path.stem == "model" else path.stem
                 box.addItem(name, path)
         box.addItem(tr("Open model…"), None)

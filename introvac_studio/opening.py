@@ -16,7 +16,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, QTimer, Signal, Sl
 from introvac_studio import resources
 from introvac_studio.language import tr
 from introvac_studio.main_window import MainWindow
-from introvac_studio.settings import Settings
+from introvac_studio.settings import Settings, there
 
 if TYPE_CHECKING:
     from introvac_studio.studio import Studio
@@ -32,7 +32,7 @@ def first_model(target: Path | None, settings: Settings) -> Path:
     if target is not None:
         return target / "model.safetensors" if target.is_dir() else target
     last = settings.get("model/last", "")
-    return Path(last) if last and Path(last).exists() else resources.path(resources.DEMO)
+    return Path(last) if last and there(last) else resources.path(resources.DEMO)
 
 
 class Opening(QObject):

@@ -39,7 +39,7 @@ from introvac_studio.evaluation_request import (
     suggestion,
 )
 from introvac_studio.language import mark, tr
-from introvac_studio.settings import Settings
+from introvac_studio.settings import Settings, there
 from introvac_studio.state import StudioState
 from introvac_studio.widgets.data_chooser import DataChooser
 from introvac_studio.widgets.evaluation_foot import EvaluationFoot
@@ -245,7 +245,7 @@ class EvaluatePanel(QWidget):
         model = self._state.model
         first = [] if model is None else [str(model.path)]
         texts = dict.fromkeys([*first, *self._settings.texts("model/recent"), *self._settings.texts(RECENT)])
-        return [Path(text) for text in texts if Path(text).exists()]
+        return [Path(text) for text in texts if there(text)]
 
     def _fill_models(self) -> None:
         chosen = self._chosen.path if self._chosen is not None else None

@@ -196,6 +196,13 @@ def test_that_what_cannot_be_made_is_said_where_it_is_asked(
     dialog.write()
     qtbot.waitUntil(lambda: not dialog.busy, timeout=WAIT)
     assert "cannot be written" in dialog.message.text() and dialog.isVisible()
+    dialog._settings.set(FOLDER, str(tmp_path))
+    dialog.name.setText("x" * 300)
+    dialog._on_name()
+    assert dialog.export.isEnabled() and dialog.export.text() == "Export"
+    dialog.write()
+    qtbot.waitUntil(lambda: not dialog.busy, timeout=WAIT)
+    assert "xxx" in dialog.message.text() and "cannot be written" in dialog.message.text()
     dialog.name.setText(" . ")
     dialog._on_name()
     assert not dialog.export.isEnabled()

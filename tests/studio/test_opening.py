@@ -109,3 +109,5 @@ def test_that_the_last_model_opens_first_if_it_is_still_there(tmp_path: Path) ->
     last.touch()
     assert first_model(None, settings) == last
     assert first_model(tmp_path, settings) == tmp_path / "model.safetensors"
+    settings.set("model/last", str(tmp_path / ("x" * 300)))  # asking for it fails, as on a lost disk
+    assert first_model(None, settings) == demo

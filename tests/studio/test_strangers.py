@@ -118,6 +118,23 @@ def test_that_another_device_is_the_compared_models_too(studio: Studio) -> None:
     assert [one.device for one in asked] == ["mps", "cpu"]
 
 
+def test_that_a_model_on_a_lost_disk_stands_in_nobodys_way(studio: Studio, tmp_path: Path) -> None:
+    lost, before = tmp_path / ("x" * 300), studio.settings.texts("model/recent")
+    with pytest.raises(OSError):
+        lost.stat()
+    studio.settings.set_texts("model/recent", [*before, str(lost)])
+    try:
+        studio.comparing._offer()
+        studio.evaluations.panel._fill_models()
+        studio._on_model_changed()
+        boxes = (studio.comparing.panel.model, studio.evaluations.panel.model, studio.window.model_box)
+        listed = {box.itemData(i) for box in boxes for i in range(box.count())}
+        assert DEMO in listed and lost not in listed
+        assert lost.name not in " ".join(studio.guide._recent_names())
+    finally:
+        studio.settings.set_texts("model/recent", before)
+
+
 def test_that_an_answer_for_a_run_whose_list_is_gone_is_dropped(studio: Studio, tmp_path: Path) -> None:
     panel, state = studio.comparing.panel, studio.state
     panel.way.set_value(panel._ways[1])
