@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from introvac_studio.direction_dialog import FOLDER, DirectionDialog, Draft
 from introvac_studio.language import mark, tr
 from introvac_studio.main_window import Command
+from introvac_studio.saving import ask_target
 from introvac_studio.settings import Settings
 from introvac_studio.state import StudioState
 from introvac_studio.workers.fitting import FittingThread
@@ -145,12 +146,11 @@ class Directions(QObject):
             self.complained.emit(tr("There are no directions to save yet; open a model first."))
             return
         folder = Path(self._settings.get(FOLDER, str(Path.home())))
-        path, _ = QFileDialog.getSaveFileName(
-            self._window, tr("Save directions"), str(folder / "directions.npz"), tr(_FILES)
+        target = ask_target(
+            self._window, tr("Save directions"), folder / "directions.npz", tr(_FILES), ".npz"
         )
-        if path:
-            target = Path(path)
-            self.save_to(target if target.suffix else target.with_suffix(".npz"))
+        if target is not None:
+            self.save_to(target)
 
     def save_to(self, path: Path) -> None:
         """Write the model's hyperplanes with those that were added."""

@@ -17,6 +17,7 @@ from introvac_studio.judge_dialog import JudgeDialog
 from introvac_studio.language import mark, tr
 from introvac_studio.main_window import Dock
 from introvac_studio.panels.evaluate import EvaluatePanel
+from introvac_studio.saving import ask_target
 from introvac_studio.settings import Settings
 from introvac_studio.state import StudioState
 from introvac_studio.widgets.evaluation_view import EvaluationView
@@ -288,13 +289,9 @@ class Evaluations(QObject):
             return
         folder = self._settings.get("evaluate/saved", "") or str(Path.home())
         name = Path(folder) / f"{results.folder.name}.html"
-        chosen, _ = QFileDialog.getSaveFileName(
-            self.view, tr("Save the report"), str(name), tr("Reports (*.html)")
-        )
-        if not chosen:
+        path = ask_target(self.view, tr("Save the report"), name, tr("Reports (*.html)"), ".html")
+        if path is None:
             return
-        path = Path(chosen)
-        path = path if path.suffix else path.with_suffix(".html")
         try:
             body = results.report.read_bytes()
             with atomic_file(path) as file:

@@ -24,6 +24,7 @@ from introvac_studio.messages import ExportJob
 from introvac_studio.panels.editor import EditorPanel
 from introvac_studio.panels.faces import FacesPanel
 from introvac_studio.panels.generate import GeneratePanel
+from introvac_studio.saving import ask_target
 from introvac_studio.settings import PHOTOS, Settings, remember_photo
 from introvac_studio.state import Code, Edit, Face, ModelInfo, StudioState
 from introvac_studio.widgets.pictures import mime_photos
@@ -35,6 +36,7 @@ from trainer.errors import IntroVACError, ModelError
 
 MENU = mark("&File")
 SUFFIXES = (".png", ".jpg", ".jpeg", *animation.SUFFIXES)  # of files that may carry a recipe
+_STEM = 60  # letters of a face's name that a suggested file name takes
 _SHOWN = 200  # letters of a file's name that a recipe gives
 ENDS = 300  # faces offered as the end of a path
 
@@ -123,13 +125,11 @@ class Exporting(QObject):
             self.complained.emit(tr("There is no face to save yet; choose one on the left first."))
             return
         note = exports.recipe(model, [face], self._state.edit)
-        name = Path(self._settings.get(FOLDER, "")) / f"{Path(face.name).stem}-edited.png"
-        chosen, _ = QFileDialog.getSaveFileName(
-            self._window, tr("Save the edited face"), str(name), tr("Pictures (*.png *.jpg *.webp)")
-        )
-        if chosen:
-            path = Path(chosen)
-            self.save_code(path if path.suffix else path.with_suffix(".png"), model, z, note)
+        name = Path(self._settings.get(FOLDER, "")) / f"{Path(face.name).stem[:_STEM]}-edited.png"
+        files = tr("Pictures (*.png *.jpg *.webp)")
+        path = ask_target(self._window, tr("Save the edited face"), name, files, ".png")
+        if path is not None:
+            self.save_code(path, model, z, note)
 
     def save_code(self, path: Path, model: ModelInfo, z: Code, note: dict[str, Any]) -> None:
         """Write the picture of a code (d,) to a file; the window says how it went."""

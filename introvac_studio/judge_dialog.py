@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -24,6 +22,7 @@ from introvac_studio import theme
 from introvac_studio.data_summary import DataChoice
 from introvac_studio.evaluation_request import JudgeRequest
 from introvac_studio.language import tr
+from introvac_studio.saving import ask_target
 from introvac_studio.widgets.texts import Line
 
 
@@ -106,10 +105,8 @@ class JudgeDialog(QDialog):
 
     @Slot()
     def _choose(self) -> None:
-        chosen, _ = QFileDialog.getSaveFileName(
-            self, tr("Save the judge"), str(self._out), tr("Judges (*.safetensors)")
-        )
-        if chosen:
-            path = Path(chosen)
-            self._out = path if path.suffix else path.with_suffix(".safetensors")
+        files, suffix = tr("Judges (*.safetensors)"), ".safetensors"
+        chosen = ask_target(self, tr("Save the judge"), self._out, files, suffix)
+        if chosen is not None:
+            self._out = chosen
             self.place.say(str(self._out))
