@@ -179,10 +179,10 @@ class ActionTable(QObject):
         """The keys of a command as the platform writes them; empty where it has none."""
         return self.actions[text].shortcut().toString(QKeySequence.SequenceFormat.NativeText)
 
-    def owner(self, keys: QKeySequence) -> str | None:
-        """The command that these keys belong to, or the one that they would shadow."""
+    def owner(self, keys: QKeySequence, but: str = "") -> str | None:
+        """The command, other than `but`, that these keys belong to, or the one that they would shadow."""
         for text, action in self.actions.items():
-            for known in action.shortcuts():
+            for known in action.shortcuts() if text != but else ():
                 exact = QKeySequence.SequenceMatch.NoMatch
                 if known.matches(keys) != exact or keys.matches(known) != exact:
                     return text

@@ -159,12 +159,13 @@ class ShortcutsDialog(QDialog):
     @Slot()
     def _check(self) -> None:
         keys, name = self.keys.keySequence(), self.command
-        owner = self._table.owner(keys) if not keys.isEmpty() else None
-        taken = owner is not None and owner != name
+        owner = None if keys.isEmpty() else self._table.owner(keys, name)
         now = self._table.actions[name].shortcut() if name else QKeySequence()
-        self.change.setEnabled(bool(name) and not taken and keys != now)
-        title = self._table.commands[owner].title if owner is not None else ""
-        self.say.setText(tr("These keys belong to “{action}”.", action=title) if taken else "")
+        self.change.setEnabled(bool(name) and owner is None and keys != now)
+        self.say.setText("" if owner is None else self._taken(owner))
+
+    def _taken(self, owner: str) -> str:
+        return tr("These keys belong to “{action}”.", action=self._table.commands[owner].title)
 
     @Slot()
     def _change(self) -> None:
@@ -172,7 +173,14 @@ class ShortcutsDialog(QDialog):
 
     @Slot()
     def _reset(self) -> None:
-        self._table.set_shortcut(self.command, None)
+        """The keys of before, unless another action was given them meanwhile: then neither would act."""
+        name = self.command
+        owners = (self._table.owner(keys, name) for keys in self._table.usual(name))
+        owner = next((one for one in owners if one is not None and self._table.customised(one)), None)
+        if owner is None:
+            self._table.set_shortcut(name, None)
+        else:
+            self.say.setText(self._taken(owner))
 
     @Slot()
     def _choose_file(self) -> None:

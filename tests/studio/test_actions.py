@@ -158,6 +158,22 @@ def test_that_keys_can_be_changed_and_are_remembered(desk: Desk, qtbot: QtBot, t
     dialog.usual.click()
     assert QKeySequence("Ctrl+Z") in desk.table.actions["Undo"].shortcuts()
     assert not desk.table.customised("Undo") and desk.make().shortcut("Undo") == "Ctrl+Z"
+    dialog.keys.setKeySequence(QKeySequence("Ctrl+J"))
+    dialog.change.click()
+    dialog.search.setText("open model")
+    dialog.keys.setKeySequence(QKeySequence("Ctrl+Z"))
+    dialog.change.click()
+    dialog.search.setText("undo")
+    dialog.usual.click()
+    assert desk.table.shortcut("Undo") == "Ctrl+J" and "Open model…" in dialog.say.text()
+    desk.table.set_shortcut("Open model…", None)
+    dialog.usual.click()
+    assert not desk.table.customised("Undo")
+    dialog.search.setText("faces")
+    desk.table.set_shortcut("Add attribute", QKeySequence("Ctrl+K, 2"))
+    dialog.keys.setKeySequence(QKeySequence("Ctrl+K"))
+    assert not dialog.change.isEnabled(), "it would shadow Ctrl+K, 2"
+    desk.table.set_shortcut("Add attribute", None)
     dialog.save_to(tmp_path / "keys.txt")
     text = (tmp_path / "keys.txt").read_text("utf-8")
     assert text == as_text(rows(desk.table)) and "Ctrl+O" in text.splitlines()[0]
