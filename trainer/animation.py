@@ -139,13 +139,26 @@ def write(
     if suffix.lower() == ".mp4":
         _write_mp4(first, rest, file, fps, recipe)
         return
-    options: dict[str, Any] = {"save_all": True, "duration": round(1000 / fps)}
+    options: dict[str, Any] = {"save_all": True}
     if suffix.lower() == ".gif":
         options |= {"format": "GIF", "disposal": 1} | ({"loop": 0} if loop else {}) | _comment(recipe)
+        rest = _timed(chain((first,), rest), fps)
+        first = next(rest)
     else:
         note = {} if recipe is None else grid.exif_note(recipe)
         options |= {"format": "WEBP", "lossless": True, "loop": 0 if loop else 1} | note
+        options |= {"duration": round(1000 / fps)}
     first.save(file, append_images=rest, **options)
+
+
+def _timed(frames: Iterable[Image.Image], fps: float) -> Iterator[Image.Image]:
+    """Each with whole hundredths of a second, as GIF has them, which add up to what the rate says."""
+    shown = 0
+    for done, frame in enumerate(frames, 1):
+        timed = frame.copy()
+        timed.info["duration"] = 10 * (round(100 * done / fps) - shown)
+        shown = round(100 * done / fps)
+        yield timed
 
 
 def _alike(size: tuple[int, int], frames: Iterable[Image.Image]) -> Iterator[Image.Image]:

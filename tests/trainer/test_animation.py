@@ -71,6 +71,18 @@ def test_that_an_mp4_shows_the_frames_at_their_rate(frames, tmp_path):
         assert np.abs(got[:31].astype(int) - np.asarray(frame)).mean() < 4
 
 
+@pytest.mark.parametrize("fps", [7, 12, 24, 30, 40, 50])
+def test_that_a_gif_takes_as_long_as_its_rate_says(frames, tmp_path, fps):
+    animation.save(frames * 2, tmp_path / "a.gif", fps=fps)
+    with Image.open(tmp_path / "a.gif") as film:
+        times = []
+        for k in range(film.n_frames):
+            film.seek(k)
+            times.append(film.info["duration"])
+    assert len(times) == 12 and abs(sum(times) - 12_000 / fps) <= 5
+    assert max(times) - min(times) <= 10 and "duration" not in frames[0].info
+
+
 def test_that_a_gif_may_play_once(frames, tmp_path):
     animation.save(frames, tmp_path / "a.gif", loop=False)
     animation.save(frames, tmp_path / "b.gif")
