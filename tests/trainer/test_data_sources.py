@@ -2,7 +2,9 @@
 
 import importlib.resources
 import json
+import os
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -258,6 +260,19 @@ def test_that_each_sub_folder_is_a_class(tmp_path):
     assert source.attributes == ("Cat", "Dog")
     assert source.names == ["Cat/1.jpg", "Cat/deep/2.PNG", "Dog/1.jpg"]
     assert source.labels.tolist() == [[1, 0], [1, 0], [0, 1]]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text elsewhere")
+def test_that_a_name_that_is_no_text_is_skipped_and_told(tmp_path):
+    write_face(tmp_path / "plain" / "a.png")
+    try:
+        (tmp_path / "plain" / "a.png").rename(os.fsdecode(os.fsencode(tmp_path / "plain") + b"/\xe9.png"))
+    except OSError:
+        pytest.skip("this disk takes no such name")
+    write_face(tmp_path / "plain" / "b.png")
+    source = open_source(f"folder:{tmp_path}")
+    assert source.names == ["plain/b.png"] and source.fingerprint()
+    assert source.skipped == [("plain/\\udce9.png", "its name is not UTF-8; rename it")]
 
 
 def test_that_an_empty_folder_says_what_is_expected(tmp_path):

@@ -17,16 +17,24 @@ _NO = frozenset({"0", "-1", "0.0", "-1.0", "no", "false"})
 _SPLIT_NAMES = SPLITS | {"val": SPLITS["valid"], "validation": SPLITS["valid"]}
 
 
-def _pictures(root: Path) -> list[str]:
-    """Relative POSIX names of all pictures below a folder, sorted; hidden files and folders are left out."""
-    names = []
+def _pictures(root: Path) -> tuple[list[str], list[tuple[str, str]]]:
+    """Relative POSIX names of all pictures below a folder, sorted; hidden files and folders are left out.
+
+    Gives those, too, whose name is no text, which no cache or recipe could hold, and says so.
+    """
+    names, skipped = [], []
     for place, folders, files in os.walk(root):
         folders[:] = [f for f in folders if not f.startswith(".")]
         for file in files:
             path = Path(place, file)
             if path.suffix.lower() in SUFFIXES and not file.startswith("."):
-                names.append(path.relative_to(root).as_posix())
-    return sorted(names)
+                name = path.relative_to(root).as_posix()
+                said = name.encode("utf-8", "backslashreplace").decode()
+                if said == name:
+                    names.append(name)
+                else:
+                    skipped.append((said, "its name is not UTF-8; rename it"))
+    return sorted(names), sorted(skipped)
 
 
 def read_table(path: Path) -> list[list[str]]:
@@ -79,7 +87,7 @@ def _from_table(root: Path, table: Path) -> FileSource:
     if not attributes:
         raise DataError(f"{table}: has no attribute columns")
     _check_names(table, attributes)
-    pictures = _pictures(root)
+    pictures, _ = _pictures(root)
     exact, folded = set(pictures), {name.casefold(): name for name in pictures}
     names: list[str] = []
     seen: set[str] = set()
@@ -115,7 +123,8 @@ def _from_table(root: Path, table: Path) -> FileSource:
 
 
 def _from_classes(root: Path) -> FileSource:
-    names = [name for name in _pictures(root) if "/" in name]
+    pictures, skipped = _pictures(root)
+    names = [name for name in pictures if "/" in name]
     if not names:
         raise DataError(
             f"{root}: neither a labels.csv nor sub-folders with pictures; expected one sub-folder per class, "
@@ -125,7 +134,7 @@ def _from_classes(root: Path) -> FileSource:
     attributes = sorted(set(classes))
     _check_names(root, attributes)
     labels = np.array([[c == a for a in attributes] for c in classes], np.int8)
-    return _source(root, names, attributes, labels, [hashed_split(name) for name in names], [])
+    return _source(root, names, attributes, labels, [hashed_split(name) for name in names], skipped)
 
 
 def _source(
