@@ -275,10 +275,11 @@ class ComparePanel(QWidget):
 
     @Slot(object)
     def show_end(self, end: CompareEnd) -> None:
-        """What did not work."""
+        """What did not work; a picture that the same request brought stays."""
         if end.trouble and not end.cancelled:
             self.note.say(end.trouble)
-            self.clear_other()
+            if self._other is None or self._other.request is not end.request:
+                self.clear_other()
 
     def clear_other(self) -> None:
         """Nothing to compare with."""

@@ -131,6 +131,22 @@ def test_that_the_slider_walks_through_the_checkpoints_of_a_run(
     assert panel.at.text() == "newest"
 
 
+def test_that_one_broken_checkpoint_hides_no_other(studio: Studio, run: Path, qtbot: QtBot) -> None:
+    panel = _shown(studio, qtbot)
+    broken = run_files.kept_file(2)
+    (run / broken).write_bytes(b"no model")
+    panel.way.set_value("Over training")
+    panel.show_run(run)
+    panel.changed.emit()
+    qtbot.waitUntil(lambda: broken.name in panel.note.whole, timeout=WAIT)
+    assert panel.at.text() == "newest" and np.array_equal(_picture(panel, "edited"), studio.editor.picture)
+    panel.slider.setValue(1)
+    assert panel.at.text() == "epoch 10" and _picture(panel, "edited").shape[0] == 32
+    panel.slider.setValue(0)
+    qtbot.waitUntil(lambda: _picture(panel, "edited") is None, timeout=WAIT)
+    assert broken.name in panel.note.whole
+
+
 def test_that_nothing_is_computed_while_nobody_looks(studio: Studio, small: Path, qtbot: QtBot) -> None:
     panel = studio.comparing.panel
     assert not studio.comparing.shown, "another dock is on top"
