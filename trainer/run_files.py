@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -48,9 +49,18 @@ def write_config(run: Path, config: TrainConfig) -> None:
     files.write_text(run / CONFIG_FILE, json.dumps(config.to_dict(), indent=2) + "\n")
 
 
+def end_line(path: Path) -> None:
+    """End a line that was cut short, as by a full disk, so that what is appended is not part of it."""
+    with suppress(FileNotFoundError), path.open("rb+") as log:
+        if log.seek(0, os.SEEK_END):
+            log.seek(-1, os.SEEK_END)
+            if log.read(1) != b"\n":
+                log.write(b"\n")
+
+
 def read_events(path: Path) -> Iterator[events.Event]:
-    """The events of a run so far; a last line that is still being written is left out."""
-    with suppress(FileNotFoundError), path.open(encoding="utf-8") as log:
+    """The events of a run so far; a last line that is still being written is left out, and broken ones."""
+    with suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace") as log:
         for line in log:
             if line.endswith("\n"):
                 with suppress(events.EventFormatError):

@@ -18,7 +18,7 @@ from trainer.config import TrainConfig
 from trainer.data.select import Selection
 from trainer.errors import CheckpointError, RunError
 from trainer.learner import Learner
-from trainer.run_files import EVENTS_FILE, LOCK_FILE, STATE_FILE, lasting, read_events, write_config
+from trainer.run_files import EVENTS_FILE, LOCK_FILE, STATE_FILE, end_line, lasting, read_events, write_config
 from trainer.schedule import Schedule
 from trainer.tensorboard import Board
 
@@ -87,6 +87,8 @@ class RunFolder:
         with files.held(self.path / LOCK_FILE, busy), ExitStack() as opened:
             said = self.path / EVENTS_FILE
             try:
+                if past is not None:
+                    end_line(said)
                 log = opened.enter_context(said.open("w" if past is None else "a", encoding="utf-8"))
             except OSError as error:
                 raise files.write_error(said, error) from error

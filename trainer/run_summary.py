@@ -247,6 +247,7 @@ def curves(run: Path) -> RunCurves:
                 with suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                     body = json.loads(line)
                     kind, step = body["type"], int(body.get("step", 0))
+                    float(step)  # as it is drawn; one that no float holds is no step
                     if kind == "RunStarted":
                         per_epoch = int(body["steps_per_epoch"])
                         per_step = images_per_step(body["config"], int(body["train_images"]))

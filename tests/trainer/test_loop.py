@@ -24,7 +24,7 @@ from trainer.errors import CheckpointError, ConfigError, DataError, RunError
 from trainer.feed import to_floats
 from trainer.loop import DivergedError, Trainer
 from trainer.models import IntroVAC
-from trainer.run_files import STATE_FILE, read_events, write_config
+from trainer.run_files import EVENTS_FILE, STATE_FILE, read_events, write_config
 from trainer.steps import Optimisers, Precision, vac_step
 from trainer.validation import validate
 
@@ -102,9 +102,13 @@ def test_that_stopping_and_resuming_gives_bit_identical_weights(
             else:
                 control.stop()
     assert first.step == at and len(passes) >= amid  # a step that was under way is given up
+    with (tmp_path / "parts" / EVENTS_FILE).open("ab") as log:
+        log.write('{"v": 1, "type": "Alert", "text": "é'.encode()[:-1])  # cut short by a full disk
     second = Trainer(config, images, tmp_path / "parts", resume=True)
     said = list(second.train())
     assert of(events.Resumed, said)[0].step == at
+    written = list(read_events(tmp_path / "parts" / EVENTS_FILE))
+    assert len(of(events.RunStarted, written)) == 2 and written[-len(said) :] == said
     for a, b in ((whole.model, second.model), (whole.shown, second.shown)):
         a, b = weights(a), weights(b)
         assert all(torch.equal(a[k], b[k]) for k in a)

@@ -10,7 +10,7 @@ from PIL import Image
 from trainer import events, run_summary
 from trainer.config import TrainConfig, with_settings
 from trainer.presence import Vigil, attended
-from trainer.run_files import EVENTS_FILE, write_config
+from trainer.run_files import EVENTS_FILE, read_events, write_config
 from trainer.run_summary import RunSummary, curves, find
 
 
@@ -126,3 +126,13 @@ def test_that_curves_forget_what_a_resume_made_void(run: Path) -> None:
     assert steps.tolist() == [5, 8, 12] and values.tolist() == [1.0, 2.0, 3.0]
     assert "valid:l1" not in drawn.series or not len(drawn.series["valid:l1"][0])
     assert drawn.steps_per_epoch == 10
+
+
+def test_that_damaged_lines_are_left_out_of_curves_and_events(run: Path) -> None:
+    whole = curves(run).series["kl"][0].tolist()
+    said = list(read_events(run / EVENTS_FILE))
+    far = b'{"v": 1, "type": "StepLosses", "step": 1%s, "losses": {"kl": 1}}\n' % (b"0" * 400)
+    with (run / EVENTS_FILE).open("ab") as log:
+        log.write(b"\xff\xfe \xc3\n" + far)
+    assert curves(run).series["kl"][0].tolist() == whole
+    assert list(read_events(run / EVENTS_FILE))[: len(said)] == said
