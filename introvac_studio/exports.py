@@ -54,8 +54,8 @@ def _code(numbers: Any, dim: int) -> NDArray[np.float64]:
 
 
 def _added(model: ModelInfo, edit: Edit) -> dict[str, Any]:
-    """Weights and bias of the directions in an edit that the model file does not know."""
-    rows = {name: model.planes.index(name) for name in model.added if edit.amount(name)}
+    """Weights and bias of the directions that an edit moves along or keeps, and the model file lacks."""
+    rows = {name: model.planes.index(name) for name in model.added if edit.amount(name) or name in edit.keep}
     if not rows:
         return {}
     w, b = model.planes.w, model.planes.b
@@ -95,19 +95,29 @@ def with_directions(note: Mapping[str, Any], planes: latent.Hyperplanes) -> late
     """Hyperplanes with the directions that a recipe brings along and the model does not have.
 
     Raises:
-        ModelError: they are none.
+        ModelError: they are none, or another direction has the name of one.
     """
     added = note.get("directions", {})
     if not isinstance(added, Mapping) or len(added) > MOST_ADDED:
         raise ModelError("its recipe has no readable directions")
     for name, row in added.items():
-        if str(name) in planes.names:
-            continue
         try:
-            planes = directions.extend(planes, str(name), row["w"], float(row["b"]))
+            if str(name) in planes.names:
+                _check_same(planes, str(name), row)
+            else:
+                planes = directions.extend(planes, str(name), row["w"], float(row["b"]))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ModelError(f"its direction {name!r} is not readable") from error
     return planes
+
+
+def _check_same(planes: latent.Hyperplanes, name: str, row: Mapping[str, Any]) -> None:
+    """Make sure that a name means the direction that a picture was made with."""
+    w, b = _code(row["w"], planes.dim), float(row["b"])
+    own = planes.index(name)
+    alike = np.allclose(w, planes.w[own], rtol=1e-6, atol=1e-9)
+    if not (alike and np.isclose(b, planes.b[own], rtol=1e-6, atol=1e-9)):
+        raise ModelError(f"another direction is called {name!r} here; remove that one first")
 
 
 def others(note: Mapping[str, Any], model: ModelInfo) -> list[Face]:

@@ -22,7 +22,7 @@ from introvac_studio.panels.history import HistoryPanel
 from introvac_studio.settings import PHOTOS, Settings, remember_photo
 from introvac_studio.state import Edit, Face, StudioState
 from introvac_studio.studio import Studio
-from trainer import codec, grid
+from trainer import codec, directions, grid
 from trainer.errors import CheckpointError, ModelError
 
 from .conftest import WAIT
@@ -176,6 +176,21 @@ def test_that_a_recipe_brings_no_flood_of_directions_or_faces(studio: Studio) ->
     assert len(exports.others(many, model)) == exports.MOST_FACES - 1
     face, _ = exports.reopened(exports.recipe(model, [], Edit()) | many, model)
     assert len(face.name) == exports.LONGEST
+
+
+def test_that_a_direction_of_ones_own_is_known_by_more_than_its_name(studio: Studio) -> None:
+    model = studio.state.model
+    w = np.arange(model.dim) + 1.0
+    planes = directions.extend(model.planes, "Side", w, 0.5)
+    taught = replace(model, planes=planes, added=("Side",))
+    for edit in (Edit({"Side": 2.0}), Edit({"Hat": 1.0}, None, ("Side",))):
+        note = json.loads(json.dumps(exports.recipe(taught, [studio.state.face], edit)))
+        assert np.array_equal(exports.with_directions(note, model.planes).w, planes.w)
+        assert exports.with_directions(note, planes) is planes
+        assert exports.reopened(note, taught)[1].same(edit)
+        other = directions.extend(model.planes, "Side", -w, 0.5)
+        with pytest.raises(ModelError, match="another direction is called 'Side' here"):
+            exports.with_directions(note, other)
 
 
 @pytest.fixture
