@@ -142,7 +142,8 @@ class Job:
 
     def recipe(self, plan: Plan) -> dict[str, Any]:
         """What made it, as JSON: enough to make it again with the same model, and to open it again."""
-        return exports.recipe(self.material.model, plan.faces, self.material.edit) | {
+        along = [str(self.options[key]) for key in ("attribute", "second") if key in self.options]
+        return exports.recipe(self.material.model, plan.faces, self.material.edit, along) | {
             "export": {"kind": self.kind, "options": dict(self.options), "suffix": self.suffix}
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,12 @@ LONGEST = 200  # letters of a face's name
 Decode = Callable[[ArrayLike], Image]
 
 
-def recipe(model: ModelInfo, faces: Sequence[Face], edit: Edit) -> dict[str, Any]:
-    """What made a picture, as JSON: enough to make it again with the same model."""
+def recipe(model: ModelInfo, faces: Sequence[Face], edit: Edit, along: Sequence[str] = ()) -> dict[str, Any]:
+    """What made a picture, as JSON: enough to make it again with the same model.
+
+    Args:
+        along: attributes that it shows beside those of the edit.
+    """
     return {
         "model": model.digest,
         "model_name": model.name,
@@ -35,7 +39,7 @@ def recipe(model: ModelInfo, faces: Sequence[Face], edit: Edit) -> dict[str, Any
         "keep": list(edit.keep),
         "offset": None if edit.offset is None else np.round(edit.offset, 6).tolist(),
         "seed": next((f.recipe["seed"] for f in faces if "seed" in f.recipe), None),
-    } | _added(model, edit)
+    } | _added(model, {*(name for name in edit.amounts if edit.amount(name)), *edit.keep, *along})
 
 
 def _code(numbers: Any, dim: int) -> NDArray[np.float64]:
@@ -53,9 +57,9 @@ def _code(numbers: Any, dim: int) -> NDArray[np.float64]:
     return code
 
 
-def _added(model: ModelInfo, edit: Edit) -> dict[str, Any]:
-    """Weights and bias of the directions that an edit moves along or keeps, and the model file lacks."""
-    rows = {name: model.planes.index(name) for name in model.added if edit.amount(name) or name in edit.keep}
+def _added(model: ModelInfo, used: Collection[str]) -> dict[str, Any]:
+    """Weights and bias of the directions that are used and that the model file lacks."""
+    rows = {name: model.planes.index(name) for name in model.added if name in used}
     if not rows:
         return {}
     w, b = model.planes.w, model.planes.b

@@ -15,7 +15,7 @@ from PIL import Image
 from PySide6.QtCore import QSettings
 from pytestqt.qtbot import QtBot
 
-from introvac_studio import exports, resources
+from introvac_studio import export_kinds, export_plan, exports, resources
 from introvac_studio import studio as studio_module
 from introvac_studio.comparison import Compared, CompareRequest
 from introvac_studio.panels.history import HistoryPanel
@@ -191,6 +191,13 @@ def test_that_a_direction_of_ones_own_is_known_by_more_than_its_name(studio: Stu
         other = directions.extend(model.planes, "Side", -w, 0.5)
         with pytest.raises(ModelError, match="another direction is called 'Side' here"):
             exports.with_directions(note, other)
+    face = Face("a", np.zeros(model.dim))
+    options = export_kinds.defaults("strip") | {"attribute": "Side"}
+    job = export_plan.Job(
+        export_plan.Material(taught, Edit(), face, {"current": (face,)}), "strip", options, ".png"
+    )
+    shown = export_plan.plan(job)
+    assert np.array_equal(exports.with_directions(job.recipe(shown), model.planes).w, planes.w)
 
 
 @pytest.fixture
