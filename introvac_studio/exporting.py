@@ -293,7 +293,7 @@ class Exporting(QObject):
         if model is None or self._child is not None:
             return
         self._verdict = ""
-        child = onnx_export(model.path, folder, self)
+        child = onnx_export(model, folder, self)
         child.happened.connect(self._on_event)
         child.ended.connect(self._on_onnx_end)
         self._child = child

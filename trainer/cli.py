@@ -325,6 +325,7 @@ def parser() -> argparse.ArgumentParser:
         "evaluation says, or as given, which goes before the file",
     )
     p.add_argument("--events", action="store_true", help="with onnx: JSON events out, commands in")
+    p.add_argument("--digest", default="", metavar="SHA256", help="refuse a file that holds other weights")
     p.add_argument("--out", required=True, metavar="DIR")
     p.set_defaults(act=commands.export)
 

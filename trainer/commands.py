@@ -17,7 +17,7 @@ from trainer.data import cache as cache_module
 from trainer.data import derive, shards
 from trainer.data.source import SPLITS, open_source
 from trainer.data.splits import own_splits
-from trainer.errors import ConfigError, DataError
+from trainer.errors import ConfigError, DataError, ModelError
 
 log = logging.getLogger("trainer")
 
@@ -140,6 +140,8 @@ def export(args: Namespace) -> None:
     if args.deltas and args.to != "half":
         raise ConfigError(f"--deltas goes into a model's card, and --to {args.to} writes none; use --to half")
     model, card, digest = checkpoint.load(args.model)
+    if args.digest not in ("", digest):
+        raise ModelError(f"{args.model}: holds other weights by now")
     given = export_deltas.read(args.deltas, model.config.attributes, digest)
     card = replace(card, deltas=card.deltas | given)
     out = Path(args.out)

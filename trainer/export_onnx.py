@@ -80,6 +80,7 @@ def export(
     images: NDArray[np.uint8] | None = None,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    digest: str = "",
 ) -> Exported:
     """Write `encoder.onnx` and `decoder.onnx` of a model file into a folder: both, or none.
 
@@ -93,17 +94,20 @@ def export(
         images: (N, S, S, 3) faces to check on, at least three; drawn ones unless given.
         progress: told what is being done, and how many of all steps are.
         cancelled: asked between steps.
+        digest: of the weights that are meant; a run may have replaced them since. Empty takes any.
 
     Raises:
         ConfigError: the extra is not installed, or `images` are too few or of another shape.
         CheckpointError: no such model.
-        ModelError: a file does not compute what the model computes; nothing is written.
+        ModelError: other weights, or a file does not compute what the model computes; nothing is written.
         Cancelled: `cancelled` said so; nothing is written.
         DataError, RunError: `out` cannot be written.
     """
     if lacking := missing():
         raise ConfigError(f"ONNX needs {', '.join(lacking)}, which the extra onnx brings: {EXTRA}")
     file = modelfile.load(path)
+    if digest not in ("", file.digest):
+        raise ModelError(f"{path}: holds other weights by now; open it again")
     side, least = file.config.image_size, max(BATCHES)
     if images is not None and (images.shape[1:] != (side, side, 3) or len(images) < least):
         raise ConfigError(
@@ -350,7 +354,13 @@ def run(args: Namespace) -> None:
 
     try:
         with _told(args.events) as tell:
-            made = export(args.model, Path(args.out), progress=tell, cancelled=lambda: control.stopping)
+            made = export(
+                args.model,
+                Path(args.out),
+                progress=tell,
+                cancelled=lambda: control.stopping,
+                digest=args.digest,
+            )
     except Cancelled:
         say(events.Finished(reason="stopped", model=""))
         raise RunError("stopped; nothing was written") from None

@@ -292,10 +292,10 @@ class ExportThread(ServingThread):
         return Looked(look, note)
 
 
-def onnx_export(model: Path, folder: Path, parent: QObject | None = None) -> ChildThread:
-    """The export of a model file in a child; call `start()` when its signals are connected."""
+def onnx_export(model: ModelInfo, folder: Path, parent: QObject | None = None) -> ChildThread:
+    """The export of the open model in a child; call `start()` when its signals are connected."""
     task = Task("export", mark("The ONNX export"), mark("Nothing was written; start it again."))
-    arguments = ["--to", "onnx", "--model", str(model), "--out", str(folder)]
+    arguments = ["--to", "onnx", "--model", str(model.path), "--digest", model.digest, "--out", str(folder)]
     return ChildThread(task, arguments, parent=parent)
 
 

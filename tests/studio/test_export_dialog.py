@@ -337,6 +337,11 @@ def test_that_onnx_files_are_told_with_what_their_check_measured(
     assert dialog.busy
     qtbot.waitUntil(lambda: not dialog.busy, timeout=WAIT)
     assert "gone.safetensors" in dialog.message.text() and exporting._child is None
+    state.model = replace(model, digest="0" * 64)  # a run has replaced the file since it was opened
+    dialog.write()
+    qtbot.waitUntil(lambda: not dialog.busy, timeout=WAIT)
+    assert "holds other weights by now" in dialog.message.text()
+    assert not list(tmp_path.rglob("*.onnx"))
     state.model = model
     dialog._exporting_onnx = True
     dialog._set_busy(True)

@@ -133,6 +133,10 @@ def test_that_a_missing_package_and_flags_that_do_not_go_together_are_said(
     command = ["export", "--to", "onnx", "--model", str(tiny_model), "--out", str(tmp_path / "out")]
     assert main([*command, "--deltas", "Eyeglasses=3"]) == 2
     assert "--to half" in capsys.readouterr().err
+    for kind in ("onnx", "half", "directions"):  # the last one counts
+        assert main([*command, "--to", kind, "--digest", "0" * 64]) == 2
+        assert "holds other weights by now" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
     monkeypatch.setattr(export_onnx, "PACKAGES", ("numpy", "no_such_package"))
     assert main(command) == 2
     said = capsys.readouterr().err
