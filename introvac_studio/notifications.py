@@ -103,7 +103,8 @@ class Notifications(QObject):
 
     @Slot(object)
     def _show(self, notice: Notice) -> None:
-        before = next(((t, n) for t, n in self.toasts if n.key == notice.key), None)
+        alike = ((t, n) for t, n in self.toasts if n.key == notice.key and n.action is None)
+        before = next(alike, None) if notice.action is None else None  # equal texts may undo different things
         if before is not None:
             toast, known = before
             known.count, known.at = known.count + 1, notice.at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 from PySide6.QtCore import Qt
@@ -100,6 +101,18 @@ def test_that_details_can_be_copied_and_the_action_is_taken(notifications: Notif
     assert QGuiApplication.clipboard().text() == "saved\n\na\nb"
     toast.act.click()
     assert taken == [1] and notifications.text == ""
+
+
+def test_that_equal_ones_keep_their_own_actions(notifications: Notifications) -> None:
+    taken: list[int] = []
+    for k in range(2):
+        notifications.notify("first is in the trash.", "done", action=("Undo", partial(taken.append, k)))
+    notifications.notify("first is in the trash.", "done")
+    assert len(notifications.toasts) == 3 and notifications.past[0].count == 3
+    for toast, notice in list(notifications.toasts):
+        if notice.action is not None:
+            toast.act.click()
+    assert taken == [0, 1] and len(notifications.toasts) == 1
 
 
 def test_that_another_thread_may_notify(notifications: Notifications, qtbot: QtBot) -> None:
