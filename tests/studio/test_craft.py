@@ -113,7 +113,7 @@ def test_that_the_palette_holds_actions_buttons_models_and_attributes(craft: Stu
 
 def test_that_a_button_of_another_page_is_gone_to_and_pressed(craft: Studio, qtbot: QtBot) -> None:
     craft.window.show_workspace("edit")
-    with qtbot.waitSignal(craft.sampling.finished_, timeout=WAIT):
+    with qtbot.waitSignal(craft.generating.sampling.finished_, timeout=WAIT):
         craft.window.actions_["Generate faces"].trigger()
     assert craft.window.workspace == "generate"
     craft.window.actions_["Stop the run"].trigger()

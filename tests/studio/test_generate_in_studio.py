@@ -61,7 +61,7 @@ def test_that_a_path_that_comes_after_another_model_is_dropped(
     monkeypatch.setattr(generated.latent, "show_chain", lambda *path: shown.append(path))
     panel = generated.generate
     panel.gallery.set_current(0)
-    with qtbot.waitSignal(generated.diagnostics.pathReady, timeout=WAIT):
+    with qtbot.waitSignal(generated.generating.diagnostics.pathReady, timeout=WAIT):
         panel.path_button.click()
         generated.state.set_model(None)
     assert not shown and generated.window.workspace == "generate"

@@ -97,7 +97,7 @@ def test_that_closing_asks_stops_the_child_and_leaves_a_run_to_resume(
     qtbot.waitUntil(lambda: not ready.window.isVisible(), timeout=WAIT)
     assert len(asked) == 2 and not child.is_running()
     assert (tmp_path / "run" / "checkpoints" / "last.safetensors").exists()
-    threads = (ready.inference, ready.faces_thread, ready.sampling, ready.runs.data_thread)
+    threads = (ready.inference, ready.browsing.thread_, ready.generating.sampling, ready.runs.data_thread)
     assert not any(t.isRunning() for t in threads)
 
 
