@@ -126,7 +126,7 @@ def test_that_a_model_on_a_lost_disk_stands_in_nobodys_way(studio: Studio, tmp_p
     try:
         studio.comparing._offer()
         studio.evaluations.panel._fill_models()
-        studio._on_model_changed()
+        studio.models._show_list()
         boxes = (studio.comparing.panel.model, studio.evaluations.panel.model, studio.window.model_box)
         listed = {box.itemData(i) for box in boxes for i in range(box.count())}
         assert DEMO in listed and lost not in listed
