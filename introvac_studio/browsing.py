@@ -12,9 +12,10 @@ from PySide6.QtCore import QObject, Signal, Slot
 from introvac_studio.language import mark, tr
 from introvac_studio.main_window import Command, MainWindow
 from introvac_studio.messages import Codes, Failure, Opened
+from introvac_studio.models import Before
 from introvac_studio.panels.faces import PREPARING, FacesPanel
 from introvac_studio.settings import Settings
-from introvac_studio.state import Edit, Face, FaceSet, ModelInfo, StudioState
+from introvac_studio.state import Edit, FaceSet, ModelInfo, StudioState
 from introvac_studio.workers.faces import FacesThread, FacesWanted
 from introvac_studio.workers.inference import InferenceThread
 from trainer import config
@@ -78,6 +79,7 @@ class Browsing(QObject):
         self.thread_ = FacesThread(self)
         self.thread_.ready.connect(self._on_ready)
         self.thread_.failed.connect(self._on_failed)
+        self.thread_.cancelled.connect(self._on_cancelled)
         inference.faceReady.connect(self._on_face_ready)
         inference.codesReady.connect(self._on_codes_ready)
         panel.faceActivated.connect(self.open_row)
@@ -147,6 +149,13 @@ class Browsing(QObject):
             self.open(self._usual)
 
     @Slot(object)
+    def _on_cancelled(self, wanted: FacesWanted) -> None:
+        """The user gave up the preparation; what is chosen next is prepared afresh."""
+        if wanted is self._wanted:
+            self._panel.set_busy("")
+            self._window.show_progress(tr("ready"), 0, 0)
+
+    @Slot(object)
     def _on_codes_ready(self, codes: Codes) -> None:
         if self._state.faces is codes.faces:
             self._state.set_codes(codes.mu)
@@ -174,13 +183,19 @@ class Browsing(QObject):
             self._inference.draw(self._state.model.stamp, random.SystemRandom().randrange(2**31))
             self._window.show_workspace("edit")
 
-    def carry(self, model: ModelInfo, face: Face | None, edit: Edit) -> None:
-        """Keep the face that was on screen, encoded anew, with what the new model knows of its edit."""
-        self._carried = None
-        if face is None or face.original is None or face.original.shape[0] != model.size:
+    def carry(self, model: ModelInfo, before: Before) -> None:
+        """Keep the face that was on screen, encoded anew, with what the new model knows of its edit.
+
+        Where it is the same model again, perhaps on another device, its code stays as it was.
+        """
+        self._carried, face = None, before.face
+        if face is None:
             return
-        self._carried = replace(edit, offset=None).fitting(model.planes)
-        self._inference.open_row(model.stamp, face.original, face.name, face.recipe)
+        if before.model is not None and before.model.digest == model.digest:
+            self._state.open_face(face, before.edit.fitting(model.planes))
+        elif face.original is not None and face.original.shape[0] == model.size:
+            self._carried = replace(before.edit, offset=None).fitting(model.planes)
+            self._inference.open_row(model.stamp, face.original, face.name, face.recipe)
 
     @Slot(object)
     def _on_face_ready(self, opened: Opened) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
@@ -12,10 +13,19 @@ from introvac_studio.language import mark, tr
 from introvac_studio.main_window import Command, MainWindow
 from introvac_studio.messages import Failure
 from introvac_studio.settings import Settings, there
-from introvac_studio.state import ModelInfo, StudioState
+from introvac_studio.state import Edit, Face, ModelInfo, StudioState
 from introvac_studio.workers.inference import InferenceThread
 
 RECENT = 8  # models remembered
+
+
+@dataclass(frozen=True, eq=False)
+class Before:
+    """What was in the document when another model took its place."""
+
+    model: ModelInfo | None
+    face: Face | None
+    edit: Edit
 
 
 class Models(QObject):
@@ -27,14 +37,14 @@ class Models(QObject):
 
     Signals:
         complained(str): what did not open; nothing is lost.
-        opened(ModelInfo, Face or None, Edit): a model is in the document now; the face and edit before it.
+        opened(ModelInfo, Before): a model is in the document now, in the place of another.
         failed: a wanted model did not open.
         stayed: and another one is open, whose waiting requests were dropped.
         runWanted(Path): a run directory was to be opened.
     """
 
     complained = Signal(str)
-    opened = Signal(object, object, object)
+    opened = Signal(object, object)
     failed = Signal()
     stayed = Signal()
     runWanted = Signal(object)
@@ -108,10 +118,10 @@ class Models(QObject):
         settings.set("model/last", str(model.path))
         recent = [str(model.path)] + [p for p in settings.texts("model/recent") if p != str(model.path)]
         settings.set_texts("model/recent", recent[:RECENT])
-        face, edit = state.face, state.edit
+        before = Before(state.model, state.face, state.edit)
         state.set_model(model)
         self._window.show_progress(tr("ready"), 0, 0)
-        self.opened.emit(model, face, edit)
+        self.opened.emit(model, before)
 
     @Slot(object)
     def _on_failed(self, failure: Failure) -> None:

@@ -44,16 +44,20 @@ class Status(QObject):
 
     @Slot(str, int, int)
     def progress(self, what: str, done: int, total: int) -> None:
-        """How far a worker is; it can be cancelled, but for the encoding of faces."""
+        """How far a worker is that can be cancelled; `what` it does is in the user's language."""
+        self._count(what, done, total, True)
+
+    @Slot(int, int)
+    def encode(self, done: int, total: int) -> None:
+        """How many faces of the browser are encoded."""
+        self._count(tr("encoding faces"), done, total, False)
+
+    def _count(self, what: str, done: int, total: int, cancellable: bool) -> None:
         if done >= total:
             self.rest()
             return
-        self._window.show_progress(
-            tr("{what}: {done} of {total}", what=tr(what), done=f"{done:,}", total=f"{total:,}"),
-            done,
-            total,
-            what != tr("encoding faces"),
-        )
+        text = tr("{what}: {done} of {total}", what=what, done=f"{done:,}", total=f"{total:,}")
+        self._window.show_progress(text, done, total, cancellable)
 
     @Slot(object)
     def fail(self, failure: Failure) -> None:

@@ -21,7 +21,7 @@ from introvac_studio.language import mark
 from introvac_studio.leaving import Leaving
 from introvac_studio.linking import Linking
 from introvac_studio.main_window import Command, Dock, MainWindow
-from introvac_studio.models import Models
+from introvac_studio.models import Before, Models
 from introvac_studio.opening import first_model
 from introvac_studio.panels.editor import EditorPanel
 from introvac_studio.panels.faces import FacesPanel
@@ -32,7 +32,7 @@ from introvac_studio.reaching import Reaching
 from introvac_studio.refining import Refining
 from introvac_studio.runs import Runs
 from introvac_studio.settings import Settings
-from introvac_studio.state import Edit, Face, ModelInfo, StudioState
+from introvac_studio.state import ModelInfo, StudioState
 from introvac_studio.status import Status
 from introvac_studio.walking import Walking
 from introvac_studio.workers.inference import InferenceThread
@@ -201,6 +201,7 @@ class Studio(QObject):
         for worker in (self.inference, self.browsing.thread_, refining.thread_):
             worker.progressed.connect(status.progress)
             self.window.cancelRequested.connect(worker.cancel)
+        self.inference.encoding.connect(status.encode)
         self.editor.refused.connect(status.complain)
         self.inference.failed.connect(status.fail)
         self.reaching.ended.connect(status.rest)
@@ -366,11 +367,11 @@ class Studio(QObject):
 
     # -- the whole ------------------------------------------------------------------------------
 
-    @Slot(object, object, object)
-    def _on_model_opened(self, model: ModelInfo, face: Face | None, edit: Edit) -> None:
+    @Slot(object, object)
+    def _on_model_opened(self, model: ModelInfo, before: Before) -> None:
         """A model is open: its faces come, and the face before it, unless a picture brings its own."""
         if not self.exporting.awaits(model):
-            self.browsing.carry(model, face, edit)
+            self.browsing.carry(model, before)
         self.browsing.open_for(model)
 
     @Slot(str)

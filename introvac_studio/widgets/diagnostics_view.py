@@ -27,7 +27,7 @@ from PySide6.QtWidgets import (
 
 from introvac_studio import theme
 from introvac_studio.language import mark, tr
-from introvac_studio.widgets.inks import ink, mixed
+from introvac_studio.widgets.inks import dress_axes, ink, mixed
 from introvac_studio.widgets.texts import muted, tabular
 from trainer.diagnostics import CHAINS, LIMIT, Direction, Snapshot
 from trainer.latent import Floats
@@ -106,13 +106,7 @@ class SmallPlot(pg.PlotWidget):
         p = theme.current()
         self.setBackground(p.panel)
         item = self.getPlotItem()
-        font = tabular(self.font(), 11)
-        for side in ("left", "bottom"):
-            axis = item.getAxis(side)
-            axis.enableAutoSIPrefix(False)
-            axis.setStyle(tickFont=font, tickLength=-4, maxTickLevel=0, tickTextOffset=4)
-            axis.setPen(pg.mkPen(p.border))
-            axis.setTextPen(pg.mkPen(p.muted))
+        dress_axes(item, tabular(self.font(), 11))
         item.getAxis("bottom").setHeight(20)
         item.getAxis("left").setWidth(38)
         item.showAxis("left", left)

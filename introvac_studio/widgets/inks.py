@@ -1,8 +1,9 @@
-"""Colours of curves on the present paper."""
+"""Colours of curves and axes on the present paper."""
 
 from __future__ import annotations
 
-from PySide6.QtGui import QColor
+import pyqtgraph as pg
+from PySide6.QtGui import QColor, QFont
 
 from introvac_studio import theme
 
@@ -21,3 +22,14 @@ def mixed(colour: QColor, ground: str, share: float = 0.35) -> QColor:
         (colour.blue(), under.blue()),
     )
     return QColor(*(round(share * a + (1 - share) * b) for a, b in pairs))
+
+
+def dress_axes(item: pg.PlotItem, font: QFont) -> None:
+    """Small figures and quiet lines, in the colours of the present theme."""
+    p = theme.current()
+    for side in ("left", "bottom"):
+        axis = item.getAxis(side)
+        axis.enableAutoSIPrefix(False)
+        axis.setStyle(tickFont=font, tickLength=-4, maxTickLevel=0, tickTextOffset=4)
+        axis.setPen(pg.mkPen(p.border))
+        axis.setTextPen(pg.mkPen(p.muted))

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from introvac_studio import theme
 from introvac_studio.language import tr
-from introvac_studio.widgets.inks import ink, mixed
+from introvac_studio.widgets.inks import dress_axes, ink, mixed
 from introvac_studio.widgets.loss_data import Curve, Unit, decimate, span, visible
 from introvac_studio.widgets.loss_groups import Group, Line, help_of
 from introvac_studio.widgets.loss_readout import Elided, Readout, number
@@ -96,12 +96,7 @@ class LossGraph(QWidget):
         self.view.setBackground(p.panel)
         item = self.view.getPlotItem()
         font = tabular(self.font(), 11)
-        for side in ("left", "bottom"):
-            axis = item.getAxis(side)
-            axis.enableAutoSIPrefix(False)
-            axis.setStyle(tickFont=font, tickLength=-4, maxTickLevel=0, tickTextOffset=4)
-            axis.setPen(pg.mkPen(p.border))
-            axis.setTextPen(pg.mkPen(p.muted))
+        dress_axes(item, font)
         item.getAxis("bottom").setStyle(hideOverlappingLabels=False)
         item.getAxis("left").setWidth(46)
         item.getAxis("bottom").setHeight(20)

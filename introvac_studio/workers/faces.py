@@ -33,12 +33,14 @@ class FacesThread(QThread):
     """The newest request wins.
 
     Signals:
-        ready(FacesWanted, FaceSet), progressed(what, done, total), failed(FacesWanted, Failure).
+        ready(FacesWanted, FaceSet), progressed(what, done, total), failed(FacesWanted, Failure),
+        cancelled(FacesWanted).
     """
 
     ready = Signal(object, object)
     progressed = Signal(str, int, int)
     failed = Signal(object, object)
+    cancelled = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -54,7 +56,7 @@ class FacesThread(QThread):
 
     @Slot()
     def cancel(self) -> None:
-        """Give up what is being prepared: `failed` says so."""
+        """Give up what is being prepared: `cancelled` says so."""
         self._newest = None
 
     def close(self) -> None:
@@ -70,7 +72,7 @@ class FacesThread(QThread):
         try:
             self.ready.emit(wanted, self._faces(wanted))
         except Cancelled:
-            self.failed.emit(wanted, Failure("faces", "cancelled"))
+            self.cancelled.emit(wanted)
         except (IntroVACError, OSError) as error:
             self.failed.emit(wanted, Failure("faces", str(error)))
         except Exception as error:

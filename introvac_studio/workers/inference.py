@@ -71,7 +71,8 @@ class InferenceThread(QThread):
     codesReady = Signal(object)
     rendered = Signal(object)
     found = Signal(object)
-    progressed = Signal(str, int, int)
+    encoding = Signal(int, int)  # faces done, of all
+    progressed = Signal(str, int, int)  # of a search: what it is, codes tried, codes at most
     failed = Signal(object)
 
     CHANNELS = ("frame", "reconstruction", "crop", "strip", "seen", "path")
@@ -358,7 +359,7 @@ class InferenceThread(QThread):
             )
             if start + took - told > 0.1 or done == len(faces):
                 told = start + took
-                self.progressed.emit(tr("encoding faces"), done, len(faces))
+                self.encoding.emit(done, len(faces))
             yield
         import sklearn.decomposition  # noqa: F401  here, so that the latent view need not wait for it
 

@@ -7,12 +7,11 @@ import os
 
 from PySide6.QtCore import Signal
 
+from introvac_studio.language import tr
 from introvac_studio.messages import RefineEnd, RefineRequest
 from introvac_studio.state import Refinement
 from introvac_studio.workers.serving import ServingThread
 from trainer.errors import Cancelled, IntroVACError, ModelError
-
-WHAT = "refining"
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +20,7 @@ class RefineThread(ServingThread):
     """Serves `RefineRequest`s.
 
     Signals:
-        progressed: `WHAT`, steps done, steps in all.
+        progressed: what it does, steps done, steps in all.
         finished_: a `RefineEnd`; also when cancelled, replaced or failed.
     """
 
@@ -62,7 +61,7 @@ class RefineThread(ServingThread):
             face.original[None],
             face.mu[None],
             steps=request.steps,
-            progress=lambda done, total: self.progressed.emit(WHAT, done, total),
+            progress=lambda done, total: self.progressed.emit(tr("refining"), done, total),
             cancelled=lambda: self.stopped(request),
         )
         return Refinement(face.mu, found.z[0], float(found.before[0]), float(found.after[0]), request.steps)

@@ -347,7 +347,7 @@ def test_that_a_judge_is_asked_for_in_a_dialog(
     assert not dialog.train.isEnabled()
     dialog.attributes.setText("Hat, FacialHair, Hat")
     dialog.faces.setValue(100)
-    dialog.epochs.setValue(1)
+    dialog.epochs.setValue(dialog.epochs.maximum())  # so that it is stopped long before its end
     assert dialog.request.attributes == ("Hat", "FacialHair") and dialog.request.max_images == 100
     dialog.train.click()
     assert workspace.thread_ is not None and workspace.panel.status.text() == "Training a judge"
