@@ -75,6 +75,7 @@ class Browsing(QObject):
         self._state, self._settings, self._inference = state, settings, inference
         self._panel, self._window, self._usual = panel, window, usual
         self._wanted: FacesWanted | None = None
+        self._last = ""  # the data whose faces were shown last
         self._carried: Edit | None = None  # to be put on the face that is encoded again by another model
         self.thread_ = FacesThread(self)
         self.thread_.ready.connect(self._on_ready)
@@ -130,6 +131,7 @@ class Browsing(QObject):
         if model is None or wanted is not self._wanted:
             return
         self._panel.set_busy("")
+        self._last = faces.spec
         self._settings.set(_key(model), faces.spec)
         self._state.set_faces(faces)
         if self._state.face is None and self._carried is None:
@@ -150,10 +152,13 @@ class Browsing(QObject):
 
     @Slot(object)
     def _on_cancelled(self, wanted: FacesWanted) -> None:
-        """The user gave up the preparation; what is chosen next is prepared afresh."""
-        if wanted is self._wanted:
-            self._panel.set_busy("")
-            self._window.show_progress(tr("ready"), 0, 0)
+        """The user gave up the preparation: the faces before it come back, where they are others."""
+        if wanted is not self._wanted:
+            return
+        self._panel.set_busy("")
+        self._window.show_progress(tr("ready"), 0, 0)
+        if self._last not in ("", wanted.spec):
+            self.open(self._last)
 
     @Slot(object)
     def _on_codes_ready(self, codes: Codes) -> None:

@@ -12,16 +12,19 @@ from introvac_studio.workers.inference import InferenceThread
 class Decoding(QObject):
     """Asks for the edited face at each change, and for what goes with it once an edit is settled.
 
-    It is to be made before the panels, so that a face is decoded while they follow the document.
+    In a drag the panels follow the edit once its picture is there (`StudioState.paced`): what they compute
+    and paint would take a processor from the decoder.
     """
 
     def __init__(self, state: StudioState, inference: InferenceThread, parent: QObject) -> None:
         super().__init__(parent)
         self._state, self._inference = state, inference
-        state.editChanged.connect(self._request_frame)
+        state.paced = True
+        state.editMoved.connect(self._request_frame)
 
     def follow(self) -> None:
         """Ask for the rest as well, after what the panels ask for: to be called once they are made."""
+        self._inference.frameReady.connect(self._state.follow)
         self._state.editCommitted.connect(self._request_seen)
         self._state.faceChanged.connect(self._request_reconstruction)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from introvac_studio.language import tr, trn
@@ -25,6 +25,7 @@ from trainer.errors import ModelError
 Image = NDArray[np.uint8]
 Code = NDArray[np.float64]
 
+FOLLOW_MS = 50  # the longest time that panels lag behind a drag whose picture does not come
 LARGEST = 100.0  # usual distance of an edit, whatever a file says; that of training goes no further
 
 
@@ -276,7 +277,9 @@ class StudioState(QObject):
         facesChanged: another set of faces to choose from.
         codesChanged: `codes`, the faces' mu (N, d), are there (or gone).
         faceChanged: another current face.
-        editChanged: the edit differs, during a drag too.
+        editMoved: the edit differs: what takes long is to begin.
+        editChanged: the same, for what goes with the edit on screen. In a drag, with `paced`, it comes when
+            the picture does (`follow`), or after `FOLLOW_MS`: until then the processor is the picture's.
         editCommitted: the edit is settled: a drag was released, or history moved.
         selectionChanged: another group of faces, or none.
         hoverChanged: the pointer is on another face of the set, somewhere, or on none (-1).
@@ -290,6 +293,7 @@ class StudioState(QObject):
     facesChanged = Signal()
     codesChanged = Signal()
     faceChanged = Signal()
+    editMoved = Signal()
     editChanged = Signal()
     editCommitted = Signal()
     selectionChanged = Signal()
@@ -309,6 +313,10 @@ class StudioState(QObject):
         self.revision = 0
         self.face_revision = 0
         self._settled: Moment = (None, self.edit)
+        self.paced = False
+        self._behind = QTimer(self)
+        self._behind.setSingleShot(True)
+        self._behind.timeout.connect(self._tell_edit)
 
     def set_model(self, model: ModelInfo | None) -> None:
         self.undo_stack.clear()
@@ -323,7 +331,7 @@ class StudioState(QObject):
         self.codesChanged.emit()
         self.selectionChanged.emit()
         self.faceChanged.emit()
-        self.editChanged.emit()
+        self._move_edit()
         self.editCommitted.emit()
 
     @property
@@ -434,7 +442,25 @@ class StudioState(QObject):
             self.moved(edit)
             self.edit = edit
             self.revision += 1
-            self.editChanged.emit()
+            self._move_edit()
+
+    def _move_edit(self) -> None:
+        self.editMoved.emit()
+        if not self.paced or self.settled:
+            self._tell_edit()
+        elif not self._behind.isActive():
+            self._behind.start(FOLLOW_MS)
+
+    @Slot()
+    def follow(self) -> None:
+        """A picture has come: panels may follow, after the paint that waits."""
+        if self._behind.isActive():
+            self._behind.start(0)
+
+    @Slot()
+    def _tell_edit(self) -> None:
+        self._behind.stop()
+        self.editChanged.emit()
 
     def commit(self, text: str, edit: Edit | None = None, merge: str = "") -> None:
         """Settle the edit (the previewed one unless given) as one step of history.
@@ -507,5 +533,5 @@ class StudioState(QObject):
         if other:
             self.face_revision = self.revision
             self.faceChanged.emit()
-        self.editChanged.emit()
+        self._move_edit()
         self.editCommitted.emit()

@@ -50,7 +50,7 @@ class Dragger(QObject):
         self.latencies: list[float] = []
         self.decodes: list[float] = []
         self._view.installEventFilter(self)
-        self._state.editChanged.connect(self._on_edit)
+        self._state.editMoved.connect(self._on_edit)
         _listeners.append(self._on_painted)
 
     def start(self) -> None:

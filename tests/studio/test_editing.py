@@ -103,6 +103,19 @@ def test_that_nothing_else_is_computed_during_a_drag(studio: Studio, qtbot: QtBo
             leave()
 
 
+def test_that_panels_follow_a_drag_when_its_picture_is_there(studio: Studio, qtbot: QtBot) -> None:
+    state, editor = studio.state, studio.editor
+    name = state.model.attributes[0]
+    box = editor.rows[name].box
+    state.preview(state.edit.with_amount(name, 2.0))
+    assert box.value() == 0  # the decoder has the processor
+    qtbot.waitUntil(lambda: box.value() == 2, timeout=WAIT)
+    assert editor._frame.serial == state.revision or state._behind.interval() > 0
+    state.preview(state.edit.with_amount(name, 3.0))
+    state.commit("drag")
+    assert box.value() == 3 and not state._behind.isActive()  # what is settled is shown at once
+
+
 def test_that_the_latent_handle_slides_past_a_kept_attribute(studio: Studio) -> None:
     before, start = logits(studio), studio.state.z
     lock(studio, "Eyeglasses", HAT)

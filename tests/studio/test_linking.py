@@ -229,7 +229,8 @@ def test_that_the_strip_marks_where_code_and_picture_flip(studio: Studio, qtbot:
     assert f"{strip.flip:+.2f}" in strip.legend and "picture flips" in strip.legend
 
     state.preview(state.edit.with_amount("FacialHair", 2.0))
-    assert strip.seen_flips == (), "what is drawn beside another edit says nothing of this one"
+    # what is drawn beside another edit says nothing of this one
+    qtbot.waitUntil(lambda: strip.seen_flips == (), timeout=WAIT)
 
 
 def test_that_crossings_lie_between_changes_of_sign() -> None:

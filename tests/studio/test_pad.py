@@ -127,7 +127,8 @@ def test_that_a_drag_sets_both_sliders_in_one_step(studio: Studio, pad: PadPanel
     end = pressed_to(pad, (3.0, -2.0))
     fine = 1.5 / pad.pad.unit  # units of delta that a pixel and its rounding make
     assert state.edit.amount(A) == pytest.approx(3.0, abs=fine)
-    assert studio.editor.rows[B].slider.value == pytest.approx(-2.0, abs=fine)
+    other = studio.editor.rows[B].slider
+    qtbot.waitUntil(lambda: other.value == pytest.approx(-2.0, abs=fine), timeout=WAIT)
     assert state.undo_stack.count() == steps
     QTest.mouseRelease(pad.pad, BUTTON, pos=end)
     assert state.undo_stack.count() == steps + 1 and pad.pad.handle == pytest.approx(

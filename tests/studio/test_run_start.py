@@ -7,7 +7,6 @@ from pytestqt.qtbot import QtBot
 from introvac_studio.run_start import RunStart
 from trainer import events
 
-
 _STARTED = events.RunStarted(
     run="r",
     device="cpu",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,9 +22,8 @@ from introvac_studio.panels.history import HistoryPanel
 from introvac_studio.settings import PHOTOS, Settings, remember_photo
 from introvac_studio.state import Edit, Face, StudioState
 from introvac_studio.studio import Studio
-from introvac_studio.workers import faces as faces_worker
 from trainer import codec, directions, grid
-from trainer.errors import Cancelled, CheckpointError, ModelError
+from trainer.errors import CheckpointError, ModelError
 
 from .conftest import WAIT
 
@@ -129,29 +128,6 @@ def test_that_another_device_keeps_a_face_that_no_picture_belongs_to(studio: Stu
     )
     assert state.face is drawn and state.edit.same(edit)
     state.open_face(before)
-
-
-def test_that_giving_up_the_preparation_of_faces_is_no_error(
-    studio: Studio, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun, said = threading.Event(), len(studio.window.notifications.past)
-
-    def endless(*_: object, cancelled: Callable[[], bool], **__: object) -> None:
-        begun.set()
-        while not cancelled():
-            begun.wait(0.01)
-        raise Cancelled
-
-    with monkeypatch.context() as patch:
-        patch.setattr(faces_worker, "open_data", endless)
-        studio.browsing.open("avatars:30:5")
-        assert begun.wait(60) and studio.faces.gallery._empty.text() == "Preparing faces…"
-        with qtbot.waitSignal(studio.browsing.thread_.cancelled, timeout=WAIT):
-            studio.window.cancelRequested.emit()
-    qtbot.waitUntil(lambda: "No faces yet" in studio.faces.gallery._empty.text(), timeout=WAIT)
-    assert len(studio.window.notifications.past) == said and studio.window.status.text() == "ready"
-    studio.browsing.open("avatars:48:1")
-    qtbot.waitUntil(lambda: studio.state.codes is not None, timeout=WAIT)
 
 
 def test_that_a_model_on_a_lost_disk_stands_in_nobodys_way(studio: Studio, tmp_path: Path) -> None:

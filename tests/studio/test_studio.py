@@ -120,7 +120,7 @@ def test_that_the_slider_fills_from_zero_and_sets_the_amount(studio: Studio, qtb
 def test_that_the_image_probability_comes_after_the_release(studio: Studio, qtbot: QtBot) -> None:
     row = studio.editor.rows["Eyeglasses"]
     studio.state.preview(Edit({"Eyeglasses": 3.0}))
-    assert row.image.text() == "image –"
+    qtbot.waitUntil(lambda: row.image.text() == "image –", timeout=WAIT)
     studio.state.commit("test")
     qtbot.waitUntil(lambda: row.image.text() != "image –", timeout=WAIT)
     assert row.image.text().startswith("image ")
@@ -422,8 +422,8 @@ def test_that_preparing_faces_can_be_cancelled(studio: Studio, qtbot: QtBot) -> 
     studio.faces.dataRequested.emit("avatars:3000:9")
     qtbot.waitUntil(lambda: studio.window.cancel.isVisible(), timeout=WAIT)
     studio.window.cancel.click()
-    qtbot.waitUntil(lambda: "cancelled" in studio.window.notifications.text, timeout=WAIT)
     qtbot.waitUntil(lambda: studio.state.faces is not None and len(studio.state.faces) == 48, timeout=WAIT)
+    assert not studio.window.notifications.past, "what a user gave up is no error"
 
 
 def test_that_one_close_closes_the_window_and_ends_its_threads(studio: Studio) -> None:
