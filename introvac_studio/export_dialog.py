@@ -8,7 +8,6 @@ files; `cancelWanted` gives up what is being written. Answers come to `show_prev
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,6 +43,7 @@ from introvac_studio.widgets.pictures import to_qimage
 from introvac_studio.widgets.texts import Line, muted, tabular
 from introvac_studio.workers.exporting import JobEnd, Preview
 from trainer import export_onnx
+from trainer.run_names import portable
 
 FOLDER = "export/folder"
 SOURCES = {
@@ -61,7 +61,6 @@ QListWidget::item { padding-left: 8px; border-radius: 4px; }
 QListWidget::item:selected { background: palette(highlight); color: palette(highlighted-text); }
 """
 _STEM = 60  # letters of a suggested name that are another's; 255 bytes are the most that disks take
-_NO_NAME = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
 
 
 class ExportDialog(QDialog):
@@ -327,13 +326,13 @@ class ExportDialog(QDialog):
         stem = (
             Path(material.face.name).stem if self._kind == "face" and material.face else material.model.name
         )
-        return _NO_NAME.sub("-", f"{stem[:_STEM]}-{kind.name}").strip(" .")
+        return portable(f"{stem[:_STEM]}-{kind.name}")
 
     @property
     def target(self) -> Path:
         """Where the export goes."""
         folder = Path(self._settings.get(FOLDER, "") or Path.home())
-        return folder / f"{_NO_NAME.sub('-', self.name.text()).strip(' .')}{self.suffix}"
+        return folder / f"{portable(self.name.text())}{self.suffix}"
 
     @Slot()
     def _on_name(self) -> None:

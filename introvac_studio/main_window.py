@@ -36,6 +36,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
 from introvac_studio import theme
 from introvac_studio.actions import ActionTable, Command
@@ -92,6 +93,7 @@ class Workspace(QMainWindow):
             dock.setFeatures(_MOVABLE)
             dock.setWidget(_framed(spec.widget))
             _name_buttons(dock)
+            dock.visibilityChanged.connect(self._rest_behind)
             dock.visibilityChanged.connect(self._trim_titles)
             dock.topLevelChanged.connect(self._trim_titles)
             dock.dockLocationChanged.connect(self._trim_titles)
@@ -123,7 +125,19 @@ class Workspace(QMainWindow):
             if name:
                 self.docks[name].raise_()
         self.resize_docks()
+        QTimer.singleShot(0, self, self._rest_behind)
         self._arranging = self.own = False
+
+    @Slot()
+    def _rest_behind(self) -> None:
+        """Hide the panel of each dock that is behind another one's tab.
+
+        Qt only moves such docks out of sight, where their panels would count as visible and go on working.
+        """
+        for spec in self._specs:
+            dock = self.docks.get(spec.name)
+            if dock is not None and isValid(dock) and isValid(spec.widget):  # not while the window ends
+                spec.widget.setVisible(dock.isFloating() or dock.geometry().right() >= 0)
 
     @Slot()
     def _on_moved(self) -> None:
@@ -188,6 +202,7 @@ class Workspace(QMainWindow):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
+        QTimer.singleShot(0, self, self._rest_behind)
         if not self.arranged:
             self.arranged = True
             QTimer.singleShot(0, self, self.resize_docks)  # sizes mean something only once there is a window
@@ -196,6 +211,8 @@ class Workspace(QMainWindow):
     def _trim_titles(self) -> None:
         """A dock in a group of tabs has its name on the tab; a title bar would say it twice."""
         for dock in self.docks.values():
+            if not isValid(dock):  # the window ends
+                continue
             tabbed = bool(self.tabifiedDockWidgets(dock)) and not dock.isFloating()
             if tabbed and dock.titleBarWidget() is None:
                 dock.setTitleBarWidget(QWidget(dock))
@@ -232,6 +249,9 @@ def _framed(widget: QWidget) -> QWidget:
     column = QVBoxLayout(frame)
     column.setContentsMargins(1, 0, 1, 1)
     column.addWidget(widget)
+    policy = widget.sizePolicy()
+    policy.setRetainSizeWhenHidden(True)  # behind a tab, see `_rest_behind`
+    widget.setSizePolicy(policy)
     return frame
 
 

@@ -15,6 +15,7 @@ from introvac_studio.messages import Failure
 from introvac_studio.settings import Settings, there
 from introvac_studio.state import Edit, Face, ModelInfo, StudioState
 from introvac_studio.workers.inference import InferenceThread
+from trainer import modelfile
 
 RECENT = 8  # models remembered
 
@@ -159,7 +160,7 @@ class Models(QObject):
             if path == model.path:
                 box.addItem(f"{model.name} · {model.size} px", path)
             elif there(path):
-                name = tr("demo") if path == demo else path.parent.name if path.stem == "model" else path.stem
+                name = tr("demo") if path == demo else modelfile.title(path)
                 box.addItem(name, path)
         box.addItem(tr("Open model…"), None)
         self._window.device.setText(model.device)

@@ -230,6 +230,8 @@ class PhotoDialog(QDialog):
 
     @Slot(object)
     def _on_changed(self, box: Box) -> None:
+        if self.message.text() == tr(NONE_FOUND):  # it has been answered
+            self._say("")
         self._face = -1
         self._take(box)
 

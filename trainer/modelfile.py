@@ -76,6 +76,15 @@ def load(path: str | Path) -> ModelFile:
     return ModelFile(path, config, _card(path, header, config), _tensors(path, body, config))
 
 
+def title(path: Path, own: str = "") -> str:
+    """What a model is called on screen: its run's directory, which may have been renamed, for a run's newest.
+
+    Any other file is called by the name that it carries (`own`), else by that of the file.
+    """
+    folder = path.absolute().parent.name
+    return folder if path.stem == "model" and folder else own or path.stem
+
+
 def read_card(path: str | Path) -> ModelCard:
     """The card of a model file.
 

@@ -1,4 +1,4 @@
-"""Names of run directories that every system takes, and giving a run another one; free of torch."""
+"""Names of files and run directories that every system takes, and giving a run another one; free of torch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_name(name: str) -> None:
         why = "runs whose names begin with a dot are hidden"
     elif name[0] == " " or name[-1] in " .":
         why = "Windows takes no name that begins with a space, or ends with a space or a dot"
-    elif name.split(".")[0].rstrip().lower() in _DEVICES:
+    elif _names_device(name):
         why = "Windows keeps this name for a device"
     elif len(name.encode("utf-8", "replace")) > LONGEST:
         why = f"a name has at most {LONGEST} bytes"
@@ -39,6 +39,17 @@ def check_name(name: str) -> None:
         why = "it holds half a character"
     if why:
         raise ConfigError(f"{name!r} is no name for a run: {why}")
+
+
+def portable(name: str) -> str:
+    """The name of a file, without its ending, with what some system refuses replaced; may come out empty."""
+    name = "".join("-" if c in _FORBIDDEN or ord(c) < 32 or ord(c) == 127 else c for c in name).strip(" .")
+    return f"{name}-" if _names_device(name) else name
+
+
+def _names_device(name: str) -> bool:
+    """Whether Windows keeps a name for a device, whatever its ending."""
+    return name.split(".")[0].rstrip().lower() in _DEVICES
 
 
 def rename(run: Path, name: str, vigil: Vigil) -> Path:

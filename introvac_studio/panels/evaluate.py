@@ -48,7 +48,7 @@ from introvac_studio.widgets.judge_chooser import JudgeChooser
 from introvac_studio.widgets.model_chooser import RECENT, ModelChooser
 from introvac_studio.widgets.texts import Line, heading, muted
 from introvac_studio.widgets.weights_chooser import WeightsChooser
-from trainer import events
+from trainer import events, modelfile
 from trainer.errors import IntroVACError
 
 SECTIONS = {
@@ -324,7 +324,7 @@ class EvaluatePanel(QWidget):
         taken = [key for key, action in self.section_actions.items() if action.isChecked()]
         name = model.name
         if against is not None:
-            name = f"{name}-against-{against.stem if against.stem != 'model' else against.parent.name}"
+            name = f"{name}-against-{modelfile.title(against)}"
         return EvaluationRequest(
             model.path,
             self.data.spec,

@@ -70,7 +70,7 @@ class HistoryPanel(QWidget):
     @Slot()
     def _on_committed(self) -> None:
         self._revision = self._state.revision
-        if self._state.face is not None and self.list.count() <= 1:
+        if self._state.face is not None and self.list.count() == 0:
             self._refresh()  # the first face is no step, but where steps begin
 
     @Slot(object)

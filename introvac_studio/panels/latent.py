@@ -357,7 +357,7 @@ class LatentPanel(QWidget):
         digits = 0 if share > 99.95 or share == 0 else 1
         self.share_text.setText(
             tr("share of w in this plane {share} %", share=f"{share:.{digits}f}")
-            + "  ·  "
+            + " ·\u00a0"  # a break comes before the dot, or nowhere
             + trn("{count} code", "{count} codes", len(codes), count=f"{len(codes):,}").replace(" ", "\u00a0")
         )
         self.share_text.setToolTip(

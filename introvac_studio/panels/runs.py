@@ -343,7 +343,7 @@ class RunsPanel(QWidget):
         head.setHighlightSections(False)
         head.setStretchLastSection(True)
         head.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        for column, width in enumerate((244, 88, 146, 56, 58, 58, 74, 64)):
+        for column, width in enumerate((232, 118, 140, 62, 58, 58, 74, 72)):
             head.resizeSection(column, width)
         head.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         view.sortByColumn(8, Qt.SortOrder.DescendingOrder)

@@ -60,8 +60,10 @@ class ZeroSlider(QWidget):
 
     def set_value(self, value: float) -> None:
         """Show a value; tells nobody."""
-        self._value = max(-self._limit, min(self._limit, value))
-        self.update()
+        value = max(-self._limit, min(self._limit, value))
+        if value != self._value:
+            self._value = value
+            self.update()
 
     def position_of(self, value: float) -> float:
         """x of a value in widget coordinates."""
@@ -213,7 +215,7 @@ class DirectionSlider(QWidget):
             ),
         ):
             label.setFont(tabular(label.font()))
-            label.setFixedWidth(width)
+            label.setFixedSize(width, 26)  # or each new figure would have the window laid out anew
             label.setToolTip(tr(tip, name=attribute))
         self.image.setObjectName("muted")
         row.addWidget(name)
@@ -254,8 +256,9 @@ class DirectionSlider(QWidget):
     def set_value(self, value: float) -> None:
         """Show a value; tells nobody."""
         self.slider.set_value(value)
-        with QSignalBlocker(self.box):
-            self.box.setValue(value)
+        if self.box.value() != round(value, self.box.decimals()):
+            with QSignalBlocker(self.box):
+                self.box.setValue(value)
 
     def set_keep(self, kept: bool, left: float | None, told: bool) -> None:
         """Show whether the attribute is kept, and where `told`, how much of its direction is left.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
     QHelpEvent,
@@ -23,6 +23,7 @@ from introvac_studio.language import mark, tr
 from introvac_studio.widgets.pictures import to_qimage, whole_scale
 
 RADIUS = 6
+LINE_MS = 40
 GRIP = 26
 GRIP_TIP = mark("Drag from here to another program, or to a folder")
 _FRAME = ((-1, -6), (-6, -6), (-6, 6), (6, 6), (6, 2))
@@ -55,6 +56,10 @@ class ImageView(QWidget):
         self._smooth = True
         self._takeable = False
         self._take: QPointF | None = None  # where a drag out of the window began
+        self._behind = QTimer(self)  # the drag's line comes with its picture, or after a while without one
+        self._behind.setSingleShot(True)
+        self._behind.setInterval(LINE_MS)
+        self._behind.timeout.connect(self.update)
         self.setMinimumSize(minimum, minimum)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         if draggable:
@@ -73,6 +78,7 @@ class ImageView(QWidget):
         return self._press is not None
 
     def set_image(self, image: NDArray[np.uint8] | None) -> None:
+        self._behind.stop()
         before, self._image = self._image, image
         if self._draggable and (before is None) != (image is None):
             self.setCursor(Qt.CursorShape.ArrowCursor if image is None else Qt.CursorShape.OpenHandCursor)
@@ -206,8 +212,9 @@ class ImageView(QWidget):
         self._at = event.position()
         side = self.picture_rect().width()
         shift = self._at - self._press
+        if not self._behind.isActive():
+            self._behind.start()
         self.dragged.emit(shift.x() / side, -shift.y() / side)
-        self.update()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         self._take = None

@@ -56,7 +56,7 @@ class LossToolbar(QWidget):
         name = QLabel(tr("Smoothing"))
         name.setObjectName("muted")
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(theme.GRID, 0, theme.GRID, 0)
+        layout.setContentsMargins(theme.GRID, 4, theme.GRID, 0)
         layout.setSpacing(theme.GRID)
         layout.addWidget(self.where)
         layout.addStretch(1)

@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, Signal
 from introvac_studio.comparison import Compared, CompareEnd, CompareRequest, Kept
 from introvac_studio.state import Code, Edit, Image
 from introvac_studio.workers.serving import ServingThread
-from trainer import run_files
+from trainer import modelfile, run_files
 from trainer.data.transforms import prepare
 from trainer.errors import CheckpointError, IntroVACError
 
@@ -106,7 +106,7 @@ class CompareThread(ServingThread):
         edited = codec.decode(z[None])[0]
         found = Compared(
             request,
-            label or codec.card.name or path.stem,
+            label or modelfile.title(path, codec.card.name),
             codec.size,
             edited,
             _by_name(codec, z),

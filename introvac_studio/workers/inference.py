@@ -34,7 +34,7 @@ from introvac_studio.messages import (
 )
 from introvac_studio.state import Code, Face, FaceSet, Image, ModelInfo
 from introvac_studio.workers.mailbox import Mailbox
-from trainer import align, face_detector, photos, until
+from trainer import align, face_detector, modelfile, photos, until
 from trainer.errors import Cancelled, ConfigError, IntroVACError
 from trainer.photos import Photo
 
@@ -228,7 +228,7 @@ class InferenceThread(QThread):
             ModelInfo(
                 stamp=stamp,
                 path=codec.path,
-                name=codec.card.name or codec.path.stem,
+                name=modelfile.title(codec.path, codec.card.name),
                 planes=codec.planes,
                 card=codec.card,
                 digest=codec.digest,

@@ -10,6 +10,10 @@ from pytestqt.qtbot import QtBot
 
 from introvac_studio.main_window import LEFT, Dock, MainWindow, Workspace
 from introvac_studio.settings import Settings
+from introvac_studio.state import Edit
+from introvac_studio.studio import Studio
+
+from .conftest import WAIT
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
@@ -173,3 +177,22 @@ def test_that_a_new_window_is_left_to_the_left(qtbot: QtBot) -> None:
     workspace = Workspace("alone", (Dock("one", "One", QLabel("1")),))
     qtbot.addWidget(workspace)
     assert isinstance(workspace, QMainWindow) and workspace.dockWidgetArea(workspace.docks["one"]) == LEFT
+
+
+def test_that_a_panel_behind_a_tab_rests_until_it_is_chosen(studio: Studio, qtbot: QtBot) -> None:
+    docks = studio.window.workspaces["edit"].docks
+    latent, pad = studio.latent, studio.linking.pad
+    qtbot.waitUntil(lambda: latent.isVisible() and not pad.isVisible(), timeout=WAIT)
+    asked: list[object] = []
+    pad.sheetRequested.connect(asked.append)
+    studio.state.commit("edit", Edit({studio.state.model.attributes[0]: 1.0}))
+    assert not asked and pad.plane is None
+    docks["pad"].raise_()
+    qtbot.waitUntil(lambda: pad.isVisible() and not latent.isVisible(), timeout=WAIT)
+    assert asked and pad.plane is not None
+    size = docks["pad"].minimumSizeHint()
+    docks["latent"].raise_()
+    qtbot.waitUntil(lambda: not pad.isVisible(), timeout=WAIT)
+    assert docks["pad"].minimumSizeHint() == size, "no dock shrinks under those beside it"
+    docks["pad"].setFloating(True)
+    qtbot.waitUntil(lambda: pad.isVisible() and latent.isVisible(), timeout=WAIT)
