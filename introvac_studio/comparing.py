@@ -43,7 +43,7 @@ class Comparing(QObject):
         self.panel.refused.connect(self.complained)
         self.panel.choose_run.clicked.connect(self._choose_run)
         state.modelChanged.connect(self._on_model)
-        state.editChanged.connect(self._on_edit)
+        state.placeChanged.connect(self._on_edit)
         state.editCommitted.connect(self._ask_whole)
         state.faceChanged.connect(self._on_face)
 

@@ -12,8 +12,8 @@ from introvac_studio.workers.inference import InferenceThread
 class Decoding(QObject):
     """Asks for the edited face at each change, and for what goes with it once an edit is settled.
 
-    In a drag the panels follow the edit once its picture is there (`StudioState.paced`): what they compute
-    and paint would take a processor from the decoder.
+    In a drag the panels follow the edit by turns, each with a picture (`StudioState.paced`): what they
+    compute and paint would take a processor from the decoder, and keep the next move of the mouse waiting.
     """
 
     def __init__(self, state: StudioState, inference: InferenceThread, parent: QObject) -> None:

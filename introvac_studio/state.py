@@ -187,6 +187,7 @@ class FaceSet:
 
 Rows = NDArray[np.intp]
 _NONE: Rows = np.zeros(0, np.intp)
+_FOLLOWERS = ("editChanged", "placeChanged")
 _NONE.setflags(write=False)
 Moment = tuple[Face | None, Edit]
 
@@ -278,8 +279,9 @@ class StudioState(QObject):
         codesChanged: `codes`, the faces' mu (N, d), are there (or gone).
         faceChanged: another current face.
         editMoved: the edit differs: what takes long is to begin.
-        editChanged: the same, for what goes with the edit on screen. In a drag, with `paced`, it comes when
-            the picture does (`follow`), or after `FOLLOW_MS`: until then the processor is the picture's.
+        editChanged, placeChanged: the same, for what shows the edit's amounts, and for what shows where it
+            lies among others. In a drag, with `paced`, they come in turn, one with each picture (`follow`),
+            or after `FOLLOW_MS`: the processor is the picture's first.
         editCommitted: the edit is settled: a drag was released, or history moved.
         selectionChanged: another group of faces, or none.
         hoverChanged: the pointer is on another face of the set, somewhere, or on none (-1).
@@ -295,6 +297,7 @@ class StudioState(QObject):
     faceChanged = Signal()
     editMoved = Signal()
     editChanged = Signal()
+    placeChanged = Signal()
     editCommitted = Signal()
     selectionChanged = Signal()
     hoverChanged = Signal(int)
@@ -316,7 +319,8 @@ class StudioState(QObject):
         self.paced = False
         self._behind = QTimer(self)
         self._behind.setSingleShot(True)
-        self._behind.timeout.connect(self._tell_edit)
+        self._behind.timeout.connect(self._tell_next)
+        self._owed: list[str] = []  # signals that wait for the next pictures
 
     def set_model(self, model: ModelInfo | None) -> None:
         self.undo_stack.clear()
@@ -446,21 +450,26 @@ class StudioState(QObject):
 
     def _move_edit(self) -> None:
         self.editMoved.emit()
+        self._owed += [name for name in _FOLLOWERS if name not in self._owed]
         if not self.paced or self.settled:
-            self._tell_edit()
+            while self._owed:
+                self._tell_next()
         elif not self._behind.isActive():
             self._behind.start(FOLLOW_MS)
 
     @Slot()
     def follow(self) -> None:
-        """A picture has come: panels may follow, after the paint that waits."""
-        if self._behind.isActive():
+        """A picture has come: the next panels may follow, after the paint that waits."""
+        if self._owed:
             self._behind.start(0)
 
     @Slot()
-    def _tell_edit(self) -> None:
+    def _tell_next(self) -> None:
         self._behind.stop()
-        self.editChanged.emit()
+        name = self._owed.pop(0)
+        if self._owed:
+            self._behind.start(FOLLOW_MS)
+        getattr(self, name).emit()
 
     def commit(self, text: str, edit: Edit | None = None, merge: str = "") -> None:
         """Settle the edit (the previewed one unless given) as one step of history.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPalette
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 from introvac_studio import resources
 
@@ -79,6 +79,12 @@ def dress(app: QApplication) -> None:
     app.setPalette(qt_palette(palette))
     app.setStyleSheet(stylesheet(palette))
     app.setWindowIcon(QIcon(str(resources.path(resources.ICON))))
+
+
+def ground(widget: QWidget) -> str:
+    """The colour that lies under what stands in a dialog, or in a panel."""
+    colours = current()
+    return colours.window if isinstance(widget.window(), QDialog) else colours.panel
 
 
 def attribute_colour(index: int) -> str:

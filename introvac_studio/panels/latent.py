@@ -91,7 +91,7 @@ class LatentPanel(QWidget):
         state.planesChanged.connect(self._planes_changed)
         state.codesChanged.connect(self._codes_changed)
         state.faceChanged.connect(self._face_changed)
-        state.editChanged.connect(self._show_face)
+        state.placeChanged.connect(self._show_face)
         state.editCommitted.connect(self._edit_settled)
         state.selectionChanged.connect(self._show_group)
         state.hoverChanged.connect(self._show_pointed)
@@ -469,6 +469,7 @@ class LatentPanel(QWidget):
         by = projection.lift(np.array([x, y]) - projection.project(start))
         if self._state.model is not None:
             self._state.preview(edit.shifted(self._state.model.planes, by))
+            self._show_face()  # what is held follows the hand, not the picture
 
     @Slot()
     def _release(self) -> None:

@@ -56,7 +56,7 @@ class PadPanel(QWidget):
         state.modelChanged.connect(self._on_model)
         state.planesChanged.connect(self._on_model)
         state.faceChanged.connect(self._on_face)
-        state.editChanged.connect(self._on_edit)
+        state.placeChanged.connect(self._on_edit)
         state.editCommitted.connect(self._on_settled)
         self._on_model()
 
@@ -329,6 +329,7 @@ class PadPanel(QWidget):
         if self._start is None:
             self._start = self._state.edit
         self._state.preview(self._edit_at(self._plane, self._start, x, y))
+        self._on_edit()  # what is held follows the hand, not the picture
 
     @Slot()
     def _release(self) -> None:

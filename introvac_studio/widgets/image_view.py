@@ -49,6 +49,7 @@ class ImageView(QWidget):
     def __init__(self, name: str, empty: str = "", draggable: bool = False, minimum: int = 64) -> None:
         super().__init__()
         self.setAccessibleName(name)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # what lies under it is not painted for it
         self._empty, self._draggable = empty, draggable
         self._image: NDArray[np.uint8] | None = None
         self._press: QPointF | None = None
@@ -123,6 +124,7 @@ class ImageView(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         colours = theme.current()
         painter = QPainter(self)
+        painter.fillRect(event.rect(), QColor(theme.ground(self)))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         rect = self.picture_rect()
         outline = QPainterPath()

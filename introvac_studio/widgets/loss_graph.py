@@ -104,6 +104,7 @@ class LossGraph(QWidget):
         self.hair.setPen(pg.mkPen(p.muted, width=1))
         self.game.setPen(pg.mkPen(p.muted, width=1, style=Qt.PenStyle.DashLine))
         self.game.label.setColor(p.muted)
+        self.game.label.fill = pg.mkBrush(p.panel)  # so that no curve runs through the word
         self.game.label.setFont(font)
         for line, raw, smooth in self._lines.values():
             self._pens(line, raw, smooth)
