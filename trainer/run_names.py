@@ -44,7 +44,8 @@ def check_name(name: str) -> None:
 def portable(name: str) -> str:
     """The name of a file, without its ending, with what some system refuses replaced; may come out empty."""
     name = "".join("-" if c in _FORBIDDEN or ord(c) < 32 or ord(c) == 127 else c for c in name).strip(" .")
-    return f"{name}-" if _names_device(name) else name
+    first, dot, rest = name.partition(".")
+    return f"{first.rstrip()}-{dot}{rest}" if _names_device(name) else name
 
 
 def _names_device(name: str) -> bool:

@@ -167,6 +167,34 @@ def _write(file: BinaryIO, run: Path, said: Iterable[events.Event]) -> None:
     writer.flush()
 
 
+def _last_step(paths: list[Path]) -> int:
+    """Of the newest record of files in the order of their names, -1 where they hold none."""
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+    from tensorboard.compat.proto import event_pb2
+
+    for path in reversed(paths):
+        last = -1
+        for record in RawEventFileLoader(str(path)).Load():  # ends where a record is cut
+            event = event_pb2.Event.FromString(record)
+            if event.HasField("session_log"):
+                last = event.step - 1
+            elif not event.HasField("file_version"):
+                last = event.step
+        if last >= 0:
+            return last
+    return -1
+
+
+def _missing(past: Iterable[events.Event], before: list[Path]) -> list[events.Event]:
+    """What a run said while nobody wrote it here, after a mark that it goes on where the files end."""
+    last = _last_step(before)
+    missed = [event for event in past if event.step > last]
+    if not missed or last < 0:
+        return missed
+    first = missed[0]
+    return [events.Resumed(time=first.time, step=last, epoch=first.epoch), *missed]
+
+
 def _name(before: list[Path]) -> str:
     """Of the next file: readers take them in the order of their names."""
     return f"events.out.tfevents.{int(time.time()):010d}.{len(before):04d}.introvac"
@@ -188,8 +216,8 @@ class Board:
 
     Args:
         run: the run directory; files go to its folder `tensorboard`.
-        past: what a resumed run has said so far, written first unless files have it already; None for a new
-            run, of which older files are no part.
+        past: what a resumed run has said so far; what files lack of it is written first. None for a new run,
+            of which older files are no part.
 
     Raises:
         ConfigError: TensorBoard is not installed.
@@ -208,7 +236,7 @@ class Board:
         try:
             self._file: BinaryIO | None = self._path.open("xb")
             try:
-                _write(self._file, run, [] if before or past is None else past)
+                _write(self._file, run, [] if past is None else _missing(past, before))
             except BaseException:
                 self._file.close()
                 raise

@@ -143,3 +143,10 @@ def test_that_an_enormous_configuration_is_refused_before_anything_is_built(tmp_
     write(path, {"encoder.fc.bias": torch.zeros(10)}, config=asdict(wide))
     with pytest.raises(CheckpointError, match="lacks"):
         modelfile.load(path)
+
+
+def test_that_a_model_is_called_by_its_run_as_that_is_called_now(tmp_path: Path) -> None:
+    run = tmp_path / "renamed"
+    assert modelfile.title(run / "model.safetensors", "quick-1") == "renamed"
+    assert modelfile.title(run / "checkpoints" / "epoch-3.safetensors", "quick-1") == "quick-1"
+    assert modelfile.title(Path("mine.safetensors")) == "mine"

@@ -13,7 +13,7 @@ from trainer.control import Control
 from trainer.errors import ConfigError, DataError
 from trainer.presence import Vigil, attended
 from trainer.run_files import ALIVE_FILE, LOCK_FILE
-from trainer.run_names import check_name, rename
+from trainer.run_names import check_name, portable, rename
 
 
 @pytest.fixture
@@ -27,6 +27,17 @@ def run(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["a", "Größe 2.5", "con-1", "nullary", "v1.0", "comet", "com10", "x" * 255])
 def test_that_usual_names_are_taken(name: str) -> None:
     check_name(name)
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [("a face", "a face"), ('a/b\\c:"d"', "a-b-c--d-"), (" a. ", "a"), ("con", "con-"), ("Aux .x", "Aux-.x"),
+     ("line\nbreak", "line-break"), ("..", ""), ("", "")],
+)  # fmt: skip
+def test_that_a_typed_name_becomes_one_of_a_file_on_any_system(typed: str, name: str) -> None:
+    assert portable(typed) == name
+    if name:
+        check_name(name)
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,16 @@ def test_that_a_run_resumed_with_it_has_its_whole_past(
     assert curves(tmp_path) == said_curves(list(read_events(tmp_path / "events.jsonl")))
 
 
+def test_that_what_was_said_while_it_was_off_is_written_when_it_is_on_again(
+    tiny_config: TrainConfig, images: Selection, tmp_path: Path
+) -> None:
+    for on, end in ((True, 3), (False, 5), (True, 8), (False, 9), (True, 10)):
+        config = with_settings(tiny_config, {"tensorboard": on, "max_steps": end})
+        list(Trainer(config, images, tmp_path, resume=end > 3).train())
+    assert curves(tmp_path) == said_curves(lasting(read_events(tmp_path / "events.jsonl")))
+    assert [step for step, _ in curves(tmp_path)["losses/vac"]] == list(range(1, 11))
+
+
 def test_that_a_new_run_in_the_same_place_starts_new_curves(tmp_path: Path) -> None:
     (tmp_path / "tensorboard").mkdir()
     other = tmp_path / "tensorboard/events.out.tfevents.1.elsewhere"
