@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from PySide6.QtCore import QFile, QMimeData, QObject, QPoint, Qt, QUrl, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
@@ -24,7 +26,7 @@ from tests.conftest import TINY_ARGUMENTS
 from trainer import cli, events
 from trainer.control import Control
 from trainer.presence import ask, attended
-from trainer.run_files import EVENTS_FILE
+from trainer.run_files import ALIVE_FILE, EVENTS_FILE
 
 from .conftest import WAIT
 
@@ -73,6 +75,45 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
     if process.poll() is None:
         process.kill()
     process.wait()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="torchrun's gloo on loopback is tested on POSIX")
+def test_that_a_run_of_several_processes_is_followed_and_stopped_as_one(
+    bare_studio: Studio, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """Two ranks under torchrun: one voice, one sign of life, and one word ends them both."""
+    run = tmp_path / "joint"
+    panel, plots = bare_studio.runs.training.run_panel, bare_studio.runs.training.losses.plots
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    long = train(run, "--set", "epochs=5000", "--set", "warmup_epochs=4000")
+    process = subprocess.Popen(
+        [*torchrun, "-m", "--", "trainer", *long],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    try:
+        qtbot.waitUntil(lambda: (run / EVENTS_FILE).exists() or process.poll() is not None, timeout=WAIT)
+        bare_studio.open_path(run)
+        qtbot.waitUntil(
+            lambda: panel.phase == "running" and len(plots.curves.get("kl", ())) > 3, timeout=WAIT
+        )
+        steps = list(plots.curves["kl"].steps)
+        assert steps == sorted(set(steps)), "one rank speaks for all"
+        ranks = [p for p in psutil.Process(process.pid).children(recursive=True) if "trainer" in p.cmdline()]
+        assert len(ranks) == 2
+        sign = json.loads((run / ALIVE_FILE).read_text("utf-8"))
+        assert sign["pid"] in {rank.pid for rank in ranks}
+        panel.stop.click()
+        qtbot.waitUntil(lambda: panel.phase == "ended", timeout=WAIT)
+        assert process.wait(timeout=60) == 0 and not any(rank.is_running() for rank in ranks)
+        assert "is gone" not in bare_studio.window.notifications.text
+        assert not (run / ALIVE_FILE).exists()
+    finally:
+        for one in [*psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []:
+            one.kill()
+        process.kill()
+        process.wait()
 
 
 def names(studio: Studio) -> set[str]:
