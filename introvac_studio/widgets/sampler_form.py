@@ -170,14 +170,14 @@ class SamplerForm(QWidget):
         self.recipe.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         for row, (text, field) in enumerate(
             (
-                (tr("recipe"), self.recipe),
-                (tr("step size α"), self.step_size),
-                (tr("steps"), self.steps),
-                (tr("advanced"), self.full),
-                (tr("accept on"), self.accept_on),
-                (tr("sure at least"), _side_by_side(self.threshold, self.threshold_text)),
-                (tr("count"), self.count),
-                (tr("seed"), _side_by_side(self.seed, self.dice)),
+                (tr("Recipe"), self.recipe),
+                (tr("Step size α"), self.step_size),
+                (tr("Steps"), self.steps),
+                (tr("Advanced"), self.full),
+                (tr("Accept on"), self.accept_on),
+                (tr("Sure at least"), _side_by_side(self.threshold, self.threshold_text)),
+                (tr("Count"), self.count),
+                (tr("Seed"), _side_by_side(self.seed, self.dice)),
             )
         ):
             self._labels[field] = muted(text)
