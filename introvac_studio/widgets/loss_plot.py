@@ -188,9 +188,13 @@ class LossPlots(QWidget):
         """The groups that have data."""
         return [g for g in self.groups if any(len(self.curves.get(li.key, ())) for li in g.lines)]
 
+    def _unseen(self) -> bool:
+        """Whether nobody can look: drawing waits for `showEvent`, also of a restored window."""
+        return not self.isVisible() or self.window().isMinimized()
+
     def refresh(self) -> None:
         """Draw now, or when shown."""
-        if not self.isVisible():
+        if self._unseen():
             self._dirty = True
             return
         self._dirty = self._behind = False
@@ -201,7 +205,7 @@ class LossPlots(QWidget):
 
     def _refresh_in_turn(self) -> None:
         """Make and draw each plot in a frame of its own: a mouse move in between waits for one at most."""
-        if not self.isVisible():
+        if self._unseen():
             self._dirty = True
             return
         self._behind = True

@@ -44,6 +44,21 @@ def plots(qtbot: QtBot) -> LossPlots:
     return widget
 
 
+def test_that_a_minimised_window_draws_once_it_is_back(plots: LossPlots, qtbot: QtBot) -> None:
+    plots.append([losses(step, kl=1.0) for step in range(1, 6)])
+    plots.refresh()
+    (drawn,) = plots.plots()
+    line = next(smooth for _, _, smooth in drawn._lines.values())
+    assert len(line.getData()[0]) == 5
+    plots.showMinimized()
+    qtbot.waitUntil(plots.isMinimized, timeout=5000)
+    plots.append([losses(step, kl=1.0) for step in range(6, 9)])
+    plots.refresh()
+    assert len(line.getData()[0]) == 5
+    plots.showNormal()
+    qtbot.waitUntil(lambda: len(line.getData()[0]) == 8, timeout=5000)
+
+
 @pytest.mark.parametrize("count", [1, 499, 500, 501, 777, 100_000, 100_003])
 def test_that_decimation_keeps_extremes_and_ends(count: int) -> None:
     x = np.arange(count, dtype=float)
