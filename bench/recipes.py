@@ -52,7 +52,7 @@ RECIPES: dict[str, Recipe] = {
         "mean over logits, no bias, weight decay",
         {"bce_reduction": "mean", "classifier_bias": False, "weight_decay": 1e-5},
     ),
-    "studio": Recipe("three quarters mirrored, no bias, edge 2, b_reg 4, draws read", PRESETS["studio"]),
+    "studio": Recipe("b_CL 5, three quarters mirrored, no bias, edge 2, draws read", PRESETS["studio"]),
     "no-bias": Recipe("no bias", {"classifier_bias": False}),
     "average": Recipe("averaged weights, decay 0.995", {"ema_decay": 0.995}),
     "group": Recipe("group normalisation", {"norm": "group"}),
@@ -74,7 +74,8 @@ RECIPES: dict[str, Recipe] = {
     "light-read": Recipe("light, draws read", _LIGHT | {"edge_weight": 1, "read_draws": True}),
     "light-edge": Recipe("mirror, no bias, edge 2, b_CL 3, draws read", _LIGHT | _READ),
     "strong": Recipe("three quarters mirrored, no bias, edge 2, draws read", _MORE | _READ),
-    "middle": Recipe("strong, b_CL 5", _MORE | _READ | {"beta_cl": 5}),
+    "heavy": Recipe("strong, b_reg 4", _MORE | _READ | {"beta_reg": 4}),
+    "light-75": Recipe("strong, b_CL 3", _MORE | _READ | {"beta_cl": 3}),
     "strong-read": Recipe(
         "mirror, no bias, edge 2, b_G 10, draws read",
         _MIRROR | {"edge_weight": 2, "beta_g": 10, "read_draws": True},

@@ -36,7 +36,7 @@ def test_that_presets_differ_as_resolved() -> None:
         64,
     )
     studio = preset("studio")
-    for one, weights, share in ((studio, (10, 4), 0.75), (quick, (3, 3), 0.5)):  # docs/recipes.md; the demo
+    for one, weights, share in ((studio, (5, 3), 0.75), (quick, (3, 3), 0.5)):  # docs/recipes.md; the demo
         assert (one.loss.beta_cl, one.loss.beta_reg) == weights and one.loss.edge_weight == 2
         assert one.game.mirror_share == share and one.game.read_draws and not one.model.classifier_bias
 
