@@ -95,9 +95,11 @@ class EditorPanel(QWidget):
             label.setObjectName("muted")
             side.addWidget(view)
             row = QHBoxLayout()
-            row.addWidget(label, 1)
+            row.addStretch(1)
+            row.addWidget(label)
             if view is self.original:
                 row.addWidget(self.crop)
+            row.addStretch(1)
             side.addLayout(row)
             side.addSpacing(4)
         self.refine = QPushButton(tr("Refine"))

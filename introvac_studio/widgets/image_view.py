@@ -134,7 +134,8 @@ class ImageView(QWidget):
             painter.drawPath(outline)
             painter.setPen(QColor(colours.muted))
             flags = int(Qt.AlignmentFlag.AlignCenter) | int(Qt.TextFlag.TextWordWrap)
-            painter.drawText(rect.adjusted(12, 12, -12, -12), flags, self._empty)
+            edge = 12 if rect.height() > 96 else 4
+            painter.drawText(rect.adjusted(edge, edge, -edge, -edge), flags, self._empty)
             return
         painter.setClipPath(outline)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._smooth)
