@@ -10,9 +10,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
-import sys
-import threading
-import time
 import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -25,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer import events, files, modelfile
-from trainer.control import Control, heed_signals, listen
+from trainer.child_command import Pace, heeding
 from trainer.data import avatars
-from trainer.errors import Cancelled, ConfigError, IntroVACError, ModelError, RunError
+from trainer.errors import Cancelled, ConfigError, ModelError
 from trainer.modelfile import ModelFile
 
 if TYPE_CHECKING:
@@ -343,48 +340,21 @@ def _judge(what: str, difference: float, scale: float) -> None:
 
 def run(args: Namespace) -> None:
     """`export --to onnx`; with `--events` as a child of the studio."""
-    control = Control()
-    heed_signals(control)
-    if args.events:
-        threading.Thread(target=listen, args=(control, sys.stdin), daemon=True).start()
-
-    def say(event: events.Event) -> None:
-        if args.events:
-            events.say(event)
-
-    try:
-        with _told(args.events) as tell:
-            made = export(
-                args.model,
-                Path(args.out),
-                progress=tell,
-                cancelled=lambda: control.stopping,
-                digest=args.digest,
-            )
-    except Cancelled:
-        say(events.Finished(reason="stopped", model=""))
-        raise RunError("stopped; nothing was written") from None
-    except (IntroVACError, OSError) as error:
-        say(events.Failed(text=str(error)))
-        raise
+    with heeding(args.events) as stopping, _told(args.events) as tell:
+        made = export(args.model, Path(args.out), progress=tell, cancelled=stopping, digest=args.digest)
     log.info("%s", made)
     for path in made.paths:
         log.info("%s", path)
-    say(events.Notice(level="info", text=str(made)))
-    say(events.Finished(reason="completed", model=str(made.paths[1])))
+    if args.events:
+        events.say(events.Notice(level="info", text=str(made)))
+        events.say(events.Finished(reason="completed", model=str(made.paths[1])))
 
 
 @contextmanager
 def _told(lines: bool) -> Iterator[Progress]:
     """Progress as events on stdout, or as a bar."""
-    began = time.monotonic()
     if lines:
-
-        def speak(what: str, done: int, total: int) -> None:
-            left = (time.monotonic() - began) / done * (total - done) if done else None
-            events.say(events.Progress(what=what, done=done, total=total, seconds_left=left))
-
-        yield speak
+        yield Pace().tell
         return
     from trainer.commands import progress_bar
 

@@ -8,9 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import sys
-import threading
-import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,10 +19,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from trainer import events, files, grid
+from trainer.child_command import Pace, heeding
 from trainer.commands import names, pairs
-from trainer.control import Control, heed_signals, listen
 from trainer.data.cache import Cache, open_data
-from trainer.errors import Cancelled, CheckpointError, ConfigError, DataError, IntroVACError, RunError
+from trainer.errors import CheckpointError, ConfigError, DataError, RunError
 from trainer.metrics import report
 from trainer.metrics.evaluate import EvaluateConfig, Subject
 from trainer.metrics.evaluate import evaluate as measure
@@ -40,31 +37,22 @@ log = logging.getLogger("trainer")
 
 METRICS_FILE, REPORT_FILE, PICTURES = "metrics.json", "report.html", "pictures"
 _OWN_PICTURE = re.compile(rf"{PICTURES}/[\w-]+\.png", re.ASCII)
-_PAUSE = 0.2  # seconds between two words on progress
 
 
 class _Voice:
     """Progress of the whole evaluation: JSON lines on stdout, or a bar on stderr."""
 
     def __init__(self, as_lines: bool) -> None:
-        self._as_lines = as_lines
+        self._pace = Pace() if as_lines else None
         self._bar = None
         if not as_lines:
             form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
             self._bar = tqdm(desc="evaluating", disable=None, dynamic_ncols=True, bar_format=form)
-        self._began = self._said = time.monotonic()
-        self._what = ""
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Tell (done, total) of all, or of preparing the data before it."""
-        now = time.monotonic()
-        if what == self._what and now - self._said < _PAUSE and done < total:
-            return
-        self._what, self._said = what, now
-        share = done / total if total else 0.0
-        if self._as_lines:
-            left = (now - self._began) / share * (1 - share) if share > 0.01 else None
-            events.say(events.Progress(what=what, done=done, total=total, seconds_left=left))
+        if self._pace is not None:
+            self._pace.tell(what, done, total)
         elif self._bar is not None:
             self._bar.set_description(what, refresh=False)
             self._bar.total, self._bar.n = total, done
@@ -72,12 +60,13 @@ class _Voice:
 
     def restart(self) -> None:
         """Forget the time that has gone by."""
-        self._began = time.monotonic()
+        if self._pace is not None:
+            self._pace.restart()
         if self._bar is not None:
             self._bar.reset()
 
     def say(self, event: events.Event) -> None:
-        if self._as_lines:
+        if self._pace is not None:
             events.say(event)
 
     def close(self) -> None:
@@ -86,21 +75,12 @@ class _Voice:
 
 
 def evaluate(args: Namespace) -> int:
-    control = Control()
-    heed_signals(control)
-    if args.events:
-        threading.Thread(target=listen, args=(control, sys.stdin), daemon=True).start()
     voice = _Voice(args.events)
     out = Path(args.out)
     there = out.exists()
     try:
-        _evaluate(args, voice, lambda: control.stopping)
-    except Cancelled:
-        voice.say(events.Finished(reason="stopped", model=""))
-        raise RunError("stopped; nothing was written") from None
-    except (IntroVACError, OSError) as error:
-        voice.say(events.Failed(text=str(error)))
-        raise
+        with heeding(args.events) as stopping:
+            _evaluate(args, voice, stopping)
     finally:
         voice.close()
         if not there:

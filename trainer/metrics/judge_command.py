@@ -3,46 +3,25 @@
 from __future__ import annotations
 
 import logging
-import sys
-import threading
-import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from trainer import events, files
+from trainer.child_command import Pace, heeding
 from trainer.commands import names, progress_bar
-from trainer.control import Control, heed_signals, listen
 from trainer.data.cache import open_data
 from trainer.data.select import select
-from trainer.errors import Cancelled, IntroVACError, RunError
 
 log = logging.getLogger("trainer")
 
 
-_PAUSE = 0.2  # seconds between two events of progress
-
-
 def judge(args: Namespace) -> None:
-    control = Control()
-    heed_signals(control)
+    with heeding(args.events) as stopping:
+        _judge(args, stopping)
     if args.events:
-        threading.Thread(target=listen, args=(control, sys.stdin), daemon=True).start()
-
-    def say(event: events.Event) -> None:
-        if args.events:
-            events.say(event)
-
-    try:
-        _judge(args, lambda: control.stopping)
-    except Cancelled:
-        say(events.Finished(reason="stopped", model=""))
-        raise RunError("stopped; nothing was written") from None
-    except (IntroVACError, OSError) as error:
-        say(events.Failed(text=str(error)))
-        raise
-    say(events.Finished(reason="completed", model=str(args.out)))
+        events.say(events.Finished(reason="completed", model=str(args.out)))
 
 
 def _judge(args: Namespace, cancelled: Callable[[], bool]) -> None:
@@ -76,18 +55,8 @@ def _judge(args: Namespace, cancelled: Callable[[], bool]) -> None:
 @contextmanager
 def _progress_lines(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     """Progress as events on stdout."""
-    began = time.monotonic()
-    said = 0.0
-
-    def update(done: int, total: int) -> None:
-        nonlocal said
-        now = time.monotonic()
-        if now - said >= _PAUSE or done == total:
-            said = now
-            left = (now - began) / done * (total - done) if done else None
-            events.say(events.Progress(what=what, done=done, total=total, seconds_left=left))
-
-    yield update
+    pace = Pace()
+    yield lambda done, total: pace.tell(what, done, total)
 
 
 def _percent(share: float | None) -> str:
