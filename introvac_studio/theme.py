@@ -169,6 +169,7 @@ def stylesheet(p: Palette) -> str:
     QFrame#palette QListView {{ border: none; background: transparent; }}
     QFrame#welcome {{ background: {p.panel}; border: 1px solid {p.border}; border-radius: 6px; }}
     QLabel#title {{ font-weight: 700; }}
+    QTableView#runs::item {{ padding: 0 5px; }}
     QListView#rows::item:selected, QTableView#rows::item:selected {{ background: {p.border};
         color: {p.text}; }}
     QListView#rows::item {{ border: none; padding: 2px 4px; }}

@@ -143,7 +143,7 @@ class OverlayPanel(QWidget):
         self._legend = QHBoxLayout()
         self._legend.setSpacing(theme.GRID)
         top = QHBoxLayout()
-        top.setContentsMargins(12, 0, theme.GRID, 0)
+        top.setContentsMargins(12, 4, theme.GRID, 0)
         top.setSpacing(theme.GRID)
         top.addWidget(self.count)
         top.addLayout(self._legend, 1)
