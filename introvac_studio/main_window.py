@@ -411,9 +411,17 @@ class MainWindow(QMainWindow):
         return self.table.menus
 
     def show_workspace(self, name: str) -> None:
-        index = list(self.workspaces).index(name)
+        """Bring a page to the front; the keyboard goes to where it was in that page, or to its beginning."""
+        index, page = list(self.workspaces).index(name), self.workspaces[name]
         self._stack.setCurrentIndex(index)
         self._tabs.button(index).setChecked(True)
+        self._focus_page()
+
+    def _focus_page(self) -> None:
+        """Let Tab go on in the page on screen, unless the keyboard is in it."""
+        page = self.workspaces[self.workspace]
+        if not page.isAncestorOf(self.focusWidget()):
+            (page.focusWidget() or page).setFocus()
 
     @property
     def workspace(self) -> str:
@@ -481,6 +489,8 @@ class MainWindow(QMainWindow):
         last = self._settings.get("window/workspace", "")
         if last in self.workspaces:
             self.show_workspace(last)
+        if self.workspaces:
+            self.workspaces[self.workspace].setFocus()  # else Qt rings what happens to come first
 
     def remember(self) -> None:
         self._settings.set_blob("window/geometry", self.saveGeometry())

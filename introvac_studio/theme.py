@@ -181,7 +181,7 @@ def stylesheet(p: Palette) -> str:
         border-radius: 5px; padding: 5px 12px; min-height: 18px; }}
     QPushButton:hover {{ border-color: {p.accent}; }}
     QPushButton:pressed {{ background: {p.border}; }}
-    QPushButton:focus {{ border: 2px solid {p.accent}; padding: 4px 11px; }}
+    QPushButton:focus {{ border: 2px solid {p.accent}; padding: 4px 11px; outline: none; }}
     QPushButton#primary:focus {{ border-color: {p.text}; }}
     QPushButton#workspace:focus {{ border: 2px solid {p.accent}; padding: 3px 12px; }}
     QToolButton:focus {{ border: 1px solid {p.accent}; border-radius: 4px; }}

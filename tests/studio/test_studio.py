@@ -431,3 +431,19 @@ def test_that_one_close_closes_the_window_and_ends_its_threads(studio: Studio) -
     assert not any(
         t.isRunning() for t in (studio.inference, studio.browsing.thread_, studio.generating.sampling)
     )
+
+
+def test_that_the_keyboard_goes_to_where_it_was_in_a_page(studio: Studio) -> None:
+    window = studio.window
+    edit, train = window.workspaces["edit"], window.workspaces["train"]
+    assert window.focusWidget() is edit, "no control has the ring before a key is pressed"
+    studio.editor.edited.setFocus()
+    window.show_workspace("train")
+    assert window.focusWidget() is train or train.isAncestorOf(window.focusWidget())
+    preset = studio.runs.training.run_panel.form
+    preset.setFocus()
+    held = window.focusWidget()
+    window.show_workspace("edit")
+    assert window.focusWidget() is studio.editor.edited
+    window.show_workspace("train")
+    assert window.focusWidget() is held and train.isAncestorOf(held)
