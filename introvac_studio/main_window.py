@@ -412,7 +412,7 @@ class MainWindow(QMainWindow):
 
     def show_workspace(self, name: str) -> None:
         """Bring a page to the front; the keyboard goes to where it was in that page, or to its beginning."""
-        index, page = list(self.workspaces).index(name), self.workspaces[name]
+        index = list(self.workspaces).index(name)
         self._stack.setCurrentIndex(index)
         self._tabs.button(index).setChecked(True)
         self._focus_page()

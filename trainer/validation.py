@@ -17,7 +17,7 @@ from trainer.steps import Precision
 
 GRID_FACES = 8
 ACTIVE_VARIANCE = 0.01  # of a dimension of mu over pictures, above which it is in use
-_TRAINED = "reconstruction"  # the pixel loss that training minimises
+_TRAINED = "reconstruction"  # the pixel loss that training minimises, told where it is not L1
 
 
 def unit_normals(model: IntroVAC) -> Tensor:
@@ -80,10 +80,11 @@ def validate(
             add(f"edit.{name}", ((model.classifier(seen)[:, k] > 0) == wanted).sum())
     figures = {name: float(value) / max(total, 1) for name, value in sums.items()}
     loss = config.loss
+    pixels = figures.pop(_TRAINED)
+    if loss.edge_weight or loss.reconstruction != "l1":
+        figures[_TRAINED] = pixels
     figures["vac"] = (
-        loss.beta_ae * figures.pop(_TRAINED)
-        + loss.beta_cl * figures["classification"]
-        + loss.beta_reg * figures["kl"]
+        loss.beta_ae * trained + loss.beta_cl * figures["classification"] + loss.beta_reg * figures["kl"]
     )
     if diversity is not None and diversity.isfinite():
         figures["diversity"] = float(diversity)

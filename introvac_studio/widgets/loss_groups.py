@@ -43,7 +43,11 @@ def standard() -> list[Group]:
     return [
         Group(
             "reconstruction", tr("Reconstruction (L1)"),
-            (Line("reconstruction", train, BLUE), Line("valid:l1", valid, GREY)),
+            (
+                Line("reconstruction", train, BLUE),
+                Line("valid:reconstruction", valid, GREY),
+                Line("valid:l1", tr("valid L1"), GREY, True),
+            ),
         ),
         Group(
             "classification", tr("Classification (BCE)"),
@@ -75,7 +79,8 @@ def standard() -> list[Group]:
 
 _HELP = {
     "reconstruction": mark(
-        "Mean difference between pictures and their reconstructions; pixels are from 0 to 1"
+        "Mean difference between pictures and their reconstructions, pixels from 0 to 1, as it is trained on; "
+        "valid L1 is without edges and the same for all recipes"
     ),
     "classification": mark("Cross entropy of the attributes, read off the codes of real faces"),
     "kl": mark("How far codes are from the standard normal prior, in nats per latent dimension"),
@@ -91,8 +96,10 @@ _HELP = {
     ),
 }
 _TITLES = {
-    ("reconstruction", "l1"): mark("Reconstruction (L1)"),
-    ("reconstruction", "mse"): mark("Reconstruction (MSE)"),
+    ("reconstruction", "l1", False): mark("Reconstruction (L1)"),
+    ("reconstruction", "mse", False): mark("Reconstruction (MSE)"),
+    ("reconstruction", "l1", True): mark("Reconstruction (L1, edges)"),
+    ("reconstruction", "mse", True): mark("Reconstruction (MSE, edges)"),
 }
 
 
@@ -116,10 +123,11 @@ def adopt(groups: list[Group], key: str) -> None:
 
 def entitle(groups: Sequence[Group], config: Mapping[str, Any]) -> None:
     """Titles that say what a run's settings (`RunStarted.config`) make of a figure."""
-    reconstruction = str(config.get("loss", {}).get("reconstruction"))
+    loss = config.get("loss", {})
+    reconstruction, edges = str(loss.get("reconstruction")), bool(loss.get("edge_weight"))
     delta = config.get("loop", {}).get("edit_delta")
     for group in groups:
-        title = _TITLES.get((group.key, reconstruction))
+        title = _TITLES.get((group.key, reconstruction, edges))
         if title:
             group.title = tr(title)
         elif group.key == "edit" and isinstance(delta, int | float):

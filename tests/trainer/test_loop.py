@@ -508,6 +508,10 @@ def test_that_validation_measures_the_loss_of_training(
         assert figures[name] == pytest.approx(float(step[name]), rel=1e-4)
     with torch.no_grad():
         assert figures["l1"] == pytest.approx(float((model.reconstruct(x) - x).abs().mean()), rel=1e-4)
+    if pixels != "l1" or loss.loss.edge_weight:
+        assert figures["reconstruction"] == pytest.approx(float(step["reconstruction"]), rel=1e-4)
+    else:
+        assert "reconstruction" not in figures
 
 
 def features(x: torch.Tensor) -> np.ndarray:
