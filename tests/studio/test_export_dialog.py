@@ -384,9 +384,14 @@ def test_that_every_control_has_a_name_and_says_what_it_does(dialog: ExportDialo
 
 
 def test_that_the_names_of_faces_are_shown_whole(dialog: ExportDialog, qtbot: QtBot) -> None:
-    choose(dialog, qtbot, "grid")
-    assert dialog.form is not None
-    box = dialog.form.controls["source"]
+    many = {"reopened": dialog._material.sources["all"] * 3000}
+    material = replace(dialog._material, sources=many | dict(dialog._material.sources))
+    large = ExportDialog(material, dialog._settings, "grid")
+    qtbot.addWidget(large)
+    with qtbot.waitExposed(large):
+        large.show()
+    assert large.form is not None
+    box = large.form.controls["source"]
     assert isinstance(box, QComboBox)
     option = QStyleOptionComboBox()
     box.initStyleOption(option)
