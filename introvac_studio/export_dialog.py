@@ -55,6 +55,8 @@ SOURCES = {
     "reopened": mark("of the opened picture"),
 }
 _PAUSE = 80  # ms between a change and its preview
+_MIDDLE = 292  # pixels: the options' column where all names are short
+_BESIDE = 84 + 16 + 44 + 14  # pixels: label, gap, a list's own frame and arrow, a scroll bar
 _FOOT = 60  # pixels: a line and two of a message
 _LIST = """
 QListWidget::item { padding-left: 8px; border-radius: 4px; }
@@ -154,7 +156,7 @@ class ExportDialog(QDialog):
         options.addWidget(self.area, 1)
         middle = QWidget()
         middle.setLayout(options)
-        middle.setFixedWidth(292)
+        middle.setFixedWidth(self._room())
         above = QHBoxLayout()
         above.setSpacing(2 * theme.GRID)
         above.addWidget(self.kinds)
@@ -193,6 +195,12 @@ class ExportDialog(QDialog):
         column.addLayout(file)
         column.addLayout(foot)
         self._set_busy(False)
+
+    def _room(self) -> int:
+        """Pixels of the options' column: as many as the longest name of faces takes beside its label."""
+        metrics = self.fontMetrics()
+        longest = max((metrics.horizontalAdvance(t) for t in self._choices()["sources"].values()), default=0)
+        return min(max(_MIDDLE, longest + _BESIDE), 2 * _MIDDLE)
 
     def _connect(self) -> None:
         self.kinds.currentItemChanged.connect(self._on_kind)

@@ -10,19 +10,19 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QPushButton
 
 import trainer
-from introvac_studio import faults, resources
+from introvac_studio import faults, resources, theme
 from introvac_studio.about_dialog import AboutDialog
 from introvac_studio.actions import Command, Entry
 from introvac_studio.command_palette import CommandPalette
 from introvac_studio.language import mark, tr
 from introvac_studio.main_window import MainWindow
-from introvac_studio.preferences import Preferences
-from introvac_studio.settings import DEVICE, GREETED, MOTION, Settings, runs_folder, there
+from introvac_studio.preferences import THEMES, Preferences
+from introvac_studio.settings import DEVICE, GREETED, MOTION, THEME, Settings, runs_folder, there
 from introvac_studio.shortcuts_dialog import ShortcutsDialog
 from introvac_studio.state import StudioState
 from introvac_studio.welcome import Welcome
 
-_FILE, _EDIT, _HELP = mark("&File"), mark("&Edit"), mark("&Help")
+_FILE, _EDIT, _VIEW, _HELP = mark("&File"), mark("&Edit"), mark("&View"), mark("&Help")
 
 
 class Guide(QObject):
@@ -80,13 +80,17 @@ class Guide(QObject):
             Command(_EDIT, mark("Preferences…"), "Ctrl+,", self.show_preferences),
         )
 
+    def view_commands(self) -> tuple[Command, ...]:
+        """The colours."""
+        return (Command(_VIEW, mark("Theme"), "Ctrl+K, T", self._dress, self._themes),)
+
     def help_commands(self) -> tuple[Command, ...]:
         """The Help menu."""
         notices = self._window.notifications
         return (
             Command(_HELP, mark("Command palette…"), "Ctrl+Shift+P", self.palette.open),
             Command(_HELP, mark("All shortcuts"), "F1", self.show_shortcuts),
-            Command(_HELP, mark("First steps"), "Shift+F1", self.welcome.show),
+            Command(_HELP, mark("First steps"), "Shift+F1", self.welcome.appear),
             Command(_HELP, "", "", lambda: None),
             Command(_HELP, mark("Past notifications"), "Ctrl+F8", notices.show_past),
             Command(_HELP, mark("Go to the notification"), "F8", notices.focus),
@@ -198,6 +202,18 @@ class Guide(QObject):
     def _on_device(self) -> None:
         self.deviceChanged.emit(self._settings.get(DEVICE, "auto"))
 
+    def _themes(self) -> tuple[str, ...]:
+        return tuple(tr(text) for text in THEMES.values())
+
+    def _dress(self, text: str) -> None:
+        """Take the colours of this name; the preferences, where they are open, say so too."""
+        chosen = next((key for key, name in THEMES.items() if tr(name) == text), "system")
+        self._settings.set(THEME, chosen)
+        theme.prefer(chosen)
+        self.themeChanged.emit()
+        if self.preferences is not None:
+            self.preferences.theme.setCurrentIndex(self.preferences.theme.findData(chosen))
+
     @Slot()
     def _on_motion(self) -> None:
         self._window.notifications.fade = not self._settings.get(MOTION, False)
@@ -236,9 +252,11 @@ class Guide(QObject):
 
     @Slot()
     def greet(self) -> None:
-        """Say hello at the first launch."""
+        """Say hello at the first launch; later ones begin with the keyboard on the face."""
         if not self._settings.get(GREETED, False):
-            self.welcome.show()
+            self.welcome.appear()
+        elif self._window.workspace == "edit":
+            self.dragWanted.emit()
 
     @Slot()
     def _on_greeted(self) -> None:

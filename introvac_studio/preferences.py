@@ -32,7 +32,7 @@ from introvac_studio.settings import (
 )
 from introvac_studio.widgets.texts import Line, muted
 
-_THEMES = {"system": mark("as the desktop"), "light": mark("light"), "dark": mark("dark")}
+THEMES = {"system": mark("as the desktop"), "light": mark("light"), "dark": mark("dark")}
 _DEVICES = {
     "auto": mark("the fastest there is"),
     "cpu": mark("processor (cpu)"),
@@ -56,7 +56,7 @@ class Preferences(QDialog):
         super().__init__(parent)
         self._settings = settings
         self.setWindowTitle(tr("Preferences"))
-        self.theme = self._chooser({k: tr(v) for k, v in _THEMES.items()}, THEME, "system")
+        self.theme = self._chooser({k: tr(v) for k, v in THEMES.items()}, THEME, "system")
         self.theme.setToolTip(tr("Light or dark colours"))
         self.language = self._chooser(_languages(), LANGUAGE, "")
         self.language.setToolTip(tr("The language of menus and texts"))

@@ -150,6 +150,7 @@ class Studio(QObject):
             *presses.commands(self.window, self._buttons(), "&Run"),
             *self.runs.run_commands(),
             *self.window.commands(),
+            *self.guide.view_commands(),
             *presses.commands(self.window, self._buttons(), "&View"),
             *self.comparing.commands(),
             *self.guide.help_commands(),

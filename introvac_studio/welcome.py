@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from introvac_studio import theme
 from introvac_studio.language import mark, tr
 
 _ROOMY = 1100  # width from which there is a text below each title
+_LOW, _MOST = 32, 96  # pixels high: of titles alone, and at most
 # Title, text, and the button's words.
 _DRAG = (
     mark("Drag the face"),
@@ -50,10 +51,9 @@ class Welcome(QFrame):
         close.setAutoRaise(True)
         close.setAccessibleName(tr("Close this greeting"))
         close.setToolTip(tr("Close this greeting; Help › First steps shows it again"))
-        grid = QGridLayout(self)
+        grid = self._grid = QGridLayout(self)
         grid.setContentsMargins(2 * theme.GRID, theme.GRID, theme.GRID, theme.GRID)
         grid.setHorizontalSpacing(2 * theme.GRID)
-        grid.setVerticalSpacing(theme.GRID // 2)
         self.buttons: list[QPushButton] = []
         self._texts: list[QLabel] = []
         for column, ((title, text, word), signal) in enumerate(
@@ -69,26 +69,41 @@ class Welcome(QFrame):
             self._texts.append(label)
             head = QLabel(tr(title))
             head.setObjectName("title")
-            grid.addWidget(head, 0, 2 * column)
-            grid.addWidget(label, 1, 2 * column, Qt.AlignmentFlag.AlignTop)
-            grid.addWidget(button, 0, 2 * column + 1, 2, 1, Qt.AlignmentFlag.AlignVCenter)
+            words = QVBoxLayout()  # in the middle of the button's height, with the text and without
+            words.setSpacing(theme.GRID // 2)
+            words.addStretch(1)
+            words.addWidget(head)
+            words.addWidget(label)
+            words.addStretch(1)
+            grid.addLayout(words, 0, 2 * column)
+            grid.addWidget(button, 0, 2 * column + 1, Qt.AlignmentFlag.AlignVCenter)
             grid.setColumnStretch(2 * column, 1)
         grid.addWidget(close, 0, 6, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignRight)
         close.clicked.connect(self._leave)
 
     def sizeHint(self) -> QSize:
-        return QSize(900, 40 if self.width() < _ROOMY else 64)
+        return QSize(900, _LOW if self.width() < _ROOMY else 64)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        roomy = self.width() >= _ROOMY
         for label in self._texts:  # titles say enough where the page needs the room
-            label.setVisible(self.width() >= _ROOMY)
+            label.setVisible(roomy)
+        self.setMaximumHeight(_MOST if roomy else _LOW)
+        edge = theme.GRID if roomy else 0
+        self._grid.setContentsMargins(2 * theme.GRID, edge, theme.GRID, edge)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:
             self._leave()
         else:
             super().keyPressEvent(event)
+
+    @Slot()
+    def appear(self) -> None:
+        """Show it, with the keyboard on the first choice."""
+        self.show()
+        self.buttons[0].setFocus(Qt.FocusReason.OtherFocusReason)
 
     @Slot()
     def _leave(self) -> None:

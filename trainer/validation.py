@@ -35,7 +35,7 @@ def validate(
     `l1`, `kl`, `classification` and the training loss `vac`, all of the mean code mu; for each attribute A
     `accuracy.A`, and `edit.A`: the share of faces that, moved by `edit_delta` along A's unit normal to
     the side opposite to their label and decoded, re-encode with the wanted label. The model grades
-    itself there, which overstates.
+    itself there, which overstates. `reconstruction`: the pixel loss of training, where it is not L1 alone.
 
     `active`: the share of latent dimensions whose mu varies over the pictures by more than `ACTIVE_VARIANCE`
     (the active units of Burda et al. 2016). `diversity`: the mean distance in pixels between decoded draws
@@ -84,7 +84,7 @@ def validate(
     if loss.edge_weight or loss.reconstruction != "l1":
         figures[_TRAINED] = pixels
     figures["vac"] = (
-        loss.beta_ae * trained + loss.beta_cl * figures["classification"] + loss.beta_reg * figures["kl"]
+        loss.beta_ae * pixels + loss.beta_cl * figures["classification"] + loss.beta_reg * figures["kl"]
     )
     if diversity is not None and diversity.isfinite():
         figures["diversity"] = float(diversity)

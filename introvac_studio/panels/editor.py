@@ -89,7 +89,7 @@ class EditorPanel(QWidget):
         side.setSpacing(4)
         for view, text in ((self.original, tr("original")), (self.reconstruction, tr("reconstruction"))):
             view.setFixedWidth(136)
-            view.setMinimumHeight(72)  # in a low window
+            view.setMinimumHeight(42)  # in a low window, below the greeting
             view.setMaximumHeight(136)
             label = QLabel(text)
             label.setObjectName("muted")

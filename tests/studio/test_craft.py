@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent, QSettings, Qt
+from PySide6.QtCore import QEvent, QPoint, QSettings, Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
@@ -31,6 +31,7 @@ from pytestqt.qtbot import QtBot
 
 from introvac_studio import shortcuts, theme
 from introvac_studio import studio as studio_module
+from introvac_studio.command_palette import ranked
 from introvac_studio.settings import DEVICE, GREETED, MOTION, THEME, Settings
 from introvac_studio.state import Edit
 from introvac_studio.studio import Studio
@@ -161,6 +162,7 @@ def test_that_the_greeting_comes_once_and_again_when_asked(craft: Studio) -> Non
     welcome, settings = craft.guide.welcome, craft.settings
     craft.guide.greet()
     assert welcome.isVisible() and not craft.window.isModal()
+    assert craft.window.focusWidget() is welcome.buttons[0], "the keyboard begins there"
     welcome.buttons[1].click()
     assert craft.window.workspace == "train" and welcome.isHidden() and settings.get(GREETED, False)
     craft.guide.greet()
@@ -169,6 +171,9 @@ def test_that_the_greeting_comes_once_and_again_when_asked(craft: Studio) -> Non
     assert welcome.isVisible()
     welcome.buttons[0].click()
     assert craft.window.workspace == "edit" and welcome.isHidden()
+    craft.window.model_box.setFocus()
+    craft.guide.greet()
+    assert craft.window.focusWidget() is craft.editor.edited, "and on the face at later launches"
 
 
 def test_that_preferences_hold_at_once(craft: Studio, qtbot: QtBot) -> None:
@@ -181,6 +186,13 @@ def test_that_preferences_hold_at_once(craft: Studio, qtbot: QtBot) -> None:
         assert theme.current() is palette and craft.settings.get(THEME, "") == choice
     dialog.theme.setCurrentIndex(0)
     dialog.theme.activated.emit(0)
+    assert theme.current() is theme.system()
+    table = craft.window.table
+    for entry, palette in zip(table.choices("Theme")[1:], (theme.LIGHT, theme.DARK), strict=True):
+        entry.act()
+        assert theme.current() is palette and dialog.theme.currentData() == craft.settings.get(THEME, "")
+    assert ranked(craft.window.table.entries(), "theme", [])[0].entry.text.startswith("Theme: ")
+    table.choices("Theme")[0].act()
     assert theme.current() is theme.system()
     dialog.motion.setChecked(True)
     assert not craft.window.notifications.fade and craft.settings.get(MOTION, False)
@@ -305,7 +317,12 @@ def test_that_the_narrowest_window_shows_the_whole_editor(craft: Studio, qtbot: 
     try:
         qtbot.waitUntil(lambda: edit.minimumSizeHint().width() <= edit.width() <= 1024)
         assert edit.minimumSizeHint().height() <= edit.height()
+        welcome = craft.guide.welcome
+        welcome.appear()
+        qtbot.waitUntil(lambda: edit.mapTo(craft.window, QPoint(0, 0)).y() >= welcome.geometry().bottom())
+        qtbot.waitUntil(lambda: edit.minimumSizeHint().height() <= edit.height())  # below the greeting too
     finally:
+        craft.guide.welcome.hide()
         craft.window.resize(1280, 800)
         qtbot.waitUntil(lambda: not edit.docks["latent"].visibleRegion().isEmpty())
 

@@ -14,7 +14,7 @@ from PIL import Image
 from PySide6.QtCore import QMimeData, QPoint, QPointF, QSettings, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QComboBox, QStyle, QStyleOptionComboBox
 from pytestqt.qtbot import QtBot
 
 from introvac_studio import studio as studio_module
@@ -381,3 +381,23 @@ def test_that_every_control_has_a_name_and_says_what_it_does(dialog: ExportDialo
             assert control.accessibleName() and control.toolTip(), kind
     for control in (dialog.kinds, dialog.name, dialog.format, dialog.folder, dialog.preview):
         assert control.accessibleName()
+
+
+def test_that_the_names_of_faces_are_shown_whole(dialog: ExportDialog, qtbot: QtBot) -> None:
+    many = {"reopened": dialog._material.sources["all"] * 3000}
+    material = replace(dialog._material, sources=many | dict(dialog._material.sources))
+    large = ExportDialog(material, dialog._settings, "grid")
+    qtbot.addWidget(large)
+    with qtbot.waitExposed(large):
+        large.show()
+    assert large.form is not None
+    box = large.form.controls["source"]
+    assert isinstance(box, QComboBox)
+    option = QStyleOptionComboBox()
+    box.initStyleOption(option)
+    field = box.style().subControlRect(
+        QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, box
+    )
+    names = [box.itemText(row) for row in range(box.count())]
+    assert len(names) > 1
+    assert max(box.fontMetrics().horizontalAdvance(name) for name in names) <= field.width(), names
