@@ -4,13 +4,15 @@ from __future__ import annotations
 
 _START, _RUN, _PLAIN = 6.0, 8.0, 1.0  # a letter that begins a word, follows the one before, or neither
 _JUMP = 6.0  # what letters left out between two that fit cost
+_LONG, _LEAST = 5, 4.0  # letters of a query that is to fit in pieces, and what each of them counts at least
 
 
 def match(query: str, text: str) -> tuple[float, tuple[int, ...]] | None:
     """How well the letters of `query` are found in `text` in their order, and where; None if they are not.
 
-    Case and blanks of the query count nothing. Letters at the beginnings of words and letters in a row
-    count most, and of two texts that fit alike the shorter one is better.
+    Case and blanks of the query count nothing; a long query is not found in scattered letters. Letters at
+    the beginnings of words and letters in a row count most, and of two texts that fit alike the shorter
+    one is better.
     """
     letters = [c for c in query.casefold() if not c.isspace()]
     low = text.casefold()
@@ -34,6 +36,8 @@ def match(query: str, text: str) -> tuple[float, tuple[int, ...]] | None:
             return None
         best = following
     score, places = max(best.values())
+    if len(letters) >= _LONG and score < _LEAST * len(letters):
+        return None
     return score - 0.01 * len(text), places
 
 

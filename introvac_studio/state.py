@@ -429,8 +429,11 @@ class StudioState(QObject):
         return self.face.mu + edit.step(self.model.planes)
 
     def open_face(self, face: Face, edit: Edit | None = None) -> None:
-        """Make a face the current one; one step of history, but the first face is where history begins."""
-        edit = edit or Edit()
+        """Make a face the current one; one step of history, but the first face is where history begins.
+
+        Without an edit of its own it begins unmoved, and what was kept is kept.
+        """
+        edit = edit or Edit(keep=self.edit.keep)
         if self.face is None:
             self._apply(face, edit)
         else:

@@ -79,7 +79,7 @@ def standard() -> list[Group]:
 
 _HELP = {
     "reconstruction": mark(
-        "Mean difference between pictures and their reconstructions, pixels from 0 to 1, as it is trained on; "
+        "Mean difference between pictures and their reconstructions, pixels from 0 to 1, as trained on; "
         "valid L1 is without edges and the same for all recipes"
     ),
     "classification": mark("Cross entropy of the attributes, read off the codes of real faces"),

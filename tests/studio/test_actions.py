@@ -72,6 +72,7 @@ def test_that_letters_in_a_row_and_first_letters_fit_best() -> None:
     assert best("glas") == "Add attribute: Eyeglasses" and best("nd") == "New direction…"
     assert fuzzy.match("om", "Open model…") == (fuzzy.match("OM", "Open model…")) != None  # noqa: E711
     assert fuzzy.match("om", "Open model…")[1] == (0, 5)
+    assert fuzzy.match("theme", "Evaluate the model") is None, "Return would start what nobody meant"
     assert fuzzy.match("xq", "Open model…") is None and fuzzy.match(" ", "Open") == (0.0, ())
 
 

@@ -381,7 +381,10 @@ def test_that_a_saved_picture_reopens_the_edit_with_what_it_keeps(
     state.commit("edit", Edit({HAT: 5.0, "Smiling": -2.0}, offset, ("Eyeglasses", "FacialHair")))
     z, original = state.z, state.face.original
     path = saved(studio, qtbot, tmp_path / "a.png", exports.recipe(state.model, [state.face], state.edit))
-    state.open_face(replace(state.face, name="another", mu=np.zeros(state.model.dim), original=None))
+    another = replace(state.face, name="another", mu=np.zeros(state.model.dim), original=None)
+    state.open_face(another)
+    assert state.edit.empty and state.edit.keep == ("Eyeglasses", "FacialHair"), "padlocks stay shut"
+    state.open_face(another, Edit())
     reopen(studio, qtbot, path)
     assert np.allclose(state.z, z, atol=1e-5) and state.edit.keep == ("Eyeglasses", "FacialHair")
     assert dict(state.edit.amounts) == {HAT: 5.0, "Smiling": -2.0}
