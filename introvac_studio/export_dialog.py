@@ -276,6 +276,8 @@ class ExportDialog(QDialog):
         except ValueError:
             found = {}
         values = sound(self._kind, found if isinstance(found, dict) else {})
+        if "source" in values and not self._material.sources.get(values["source"]):
+            values["source"] = defaults(self._kind)["source"]
         for key, ends in (("attribute", ("from", "to")), ("second", ("from2", "to2"))):
             if key in values and values[key] not in self._material.model.attributes:
                 self._aim(values, key, ends)
@@ -373,6 +375,7 @@ class ExportDialog(QDialog):
         self.folder.setAccessibleName(tr("folder {path}", path=target.parent))
         taken = self._taken()
         self.export.setText(tr("Replace") if taken else tr("Export"))
+        (self.close_button if taken else self.export).setDefault(True)  # Return replaces nothing
         if taken:
             self._say(tr("{name} is there already and will be replaced.", name=target.name), "warn")
         elif self.message.property("tone") == "warn":
@@ -572,6 +575,8 @@ class ExportDialog(QDialog):
                 )
             self._settings.set(FOLDER, str(target.parent))
             self._say(text, "good")
+            if self.export.hasFocus():
+                self.close_button.setFocus()
 
     @Slot(str, str)
     def show_onnx_end(self, text: str, trouble: str) -> None:

@@ -171,6 +171,7 @@ def test_that_a_file_is_only_replaced_knowingly_and_a_stop_leaves_it(
     dialog.name.setText("old")
     dialog._on_name()
     assert dialog.export.text() == "Replace" and "will be replaced" in dialog.message.text()
+    assert dialog.close_button.isDefault() and not dialog.export.isDefault(), "Return replaces nothing"
     dialog.write()
     assert dialog.busy and dialog.close_button.text() == "Cancel" and not dialog.form.isEnabled()
     QTest.keyClick(dialog, Qt.Key.Key_Escape)
@@ -372,6 +373,11 @@ def test_that_options_are_remembered_for_each_kind_and_nonsense_is_not(
         dialog.form.set_values({})
         dialog.reject()
     assert json.loads(studio.settings.get("export/strip", ""))["steps"] == 9
+    studio.settings.set("export/grid", '{"source": "generated"}')  # of which there are none now
+    dialog = opened(studio, qtbot)
+    dialog.choose("grid")
+    assert dialog.options["source"] == "visible"
+    dialog.reject()
 
 
 def test_that_every_control_has_a_name_and_says_what_it_does(dialog: ExportDialog) -> None:
