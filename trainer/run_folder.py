@@ -86,6 +86,8 @@ class RunFolder:
         busy = f"{self.path}: another process is training this run"
         with files.held(self.path / LOCK_FILE, busy), ExitStack() as opened:
             said = self.path / EVENTS_FILE
+            # Before the events, since with it the directory is a run; again on resuming, with changed settings.
+            write_config(self.path, self._config)
             try:
                 if past is not None:
                     end_line(said)
@@ -94,7 +96,6 @@ class RunFolder:
                 raise files.write_error(said, error) from error
             for folder in (self.path, self.path / "checkpoints", self.path / "samples"):
                 files.sweep(folder)
-            write_config(self.path, self._config)  # also of a resumed run: its settings may have changed
 
             board = Board(self.path, past) if self._config.loop.tensorboard else None
             if board:

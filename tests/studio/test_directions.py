@@ -314,10 +314,10 @@ def test_that_many_sliders_scroll_and_the_new_one_is_in_sight(
     model = studio.state.model
     w = np.eye(model.dim)
     planes = model.planes
-    for k in range(8):
+    for k in range(12):
         planes = extend(planes, f"Axis {k}", w[k], 0.0)
     studio.state.set_planes("many", planes)
-    row, editor = studio.editor.rows["Axis 7"], studio.editor
-    qtbot.waitUntil(lambda: not row.visibleRegion().isEmpty(), timeout=WAIT)
+    row, editor = studio.editor.rows["Axis 11"], studio.editor
+    qtbot.waitUntil(lambda: row.visibleRegion().boundingRect() == row.rect(), timeout=WAIT)
     bottom = editor.export.mapTo(editor.window(), editor.export.rect().bottomLeft()).y()
     assert bottom < studio.window.height() and editor.rows["Eyeglasses"].visibleRegion().isEmpty()
