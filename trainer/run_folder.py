@@ -86,7 +86,7 @@ class RunFolder:
         busy = f"{self.path}: another process is training this run"
         with files.held(self.path / LOCK_FILE, busy), ExitStack() as opened:
             said = self.path / EVENTS_FILE
-            # Before the events, since with it the directory is a run; again on resuming, with changed settings.
+            # Before the events: with it the directory is a run. Again on resuming, with changed settings.
             write_config(self.path, self._config)
             try:
                 if past is not None:
