@@ -72,7 +72,7 @@ def test_that_the_filmstrip_and_its_export_go_as_far_as_its_attribute(told: Stud
             editor.film.request()
         step = asked.args[0][-1] - asked.args[0][0]
         assert np.linalg.norm(step) == pytest.approx(3 * delta)
-        qtbot.waitUntil(lambda d=delta: editor.strip.deltas[-1] == 1.5 * d, timeout=WAIT)
+        qtbot.waitUntil(lambda d=delta: editor.strip.deltas[-1:] == (1.5 * d,), timeout=WAIT)
         QTest.mouseClick(editor.strip, BUTTON, pos=editor.strip._cell(8).center().toPoint())
         assert told.state.edit.amount(name) == 1.5 * delta
         editor.exportRequested.emit()
