@@ -84,6 +84,7 @@ class Workspace(QMainWindow):
         self._specs = docks
         self.arranged = False  # whether the docks have sizes of their own, remembered or given
         self.own = False  # whether the user moved docks
+        self._awaiting = QByteArray()  # a layout that has to wait until the page is seen
         self._room = 0  # width that all docks of the default layout need
         self._squeezed = self._arranging = False
         self.docks: dict[str, QDockWidget] = {}
@@ -104,6 +105,7 @@ class Workspace(QMainWindow):
 
     def arrange(self) -> None:
         """The default layout."""
+        self._awaiting = QByteArray()
         self._arranging = True
         for dock in self.docks.values():
             self.removeDockWidget(dock)
@@ -166,10 +168,20 @@ class Workspace(QMainWindow):
 
     def remembered(self) -> QByteArray:
         """The layout as bytes."""
+        if not self._awaiting.isEmpty():
+            return self._awaiting
         return QByteArray(b"own" if self.own else b"") + self.saveState(LAYOUT_VERSION)
 
     def take_up(self, layout: QByteArray) -> None:
-        """A layout of `remembered`; the default one where it cannot be read."""
+        """A layout of `remembered`; the default one where it cannot be read.
+
+        Sizes are shares of the room that there is: a page that was not seen yet takes them up when it is.
+        """
+        self._restore(layout)
+        if self.arranged and not self.isVisible():
+            self._awaiting = layout
+
+    def _restore(self, layout: QByteArray) -> None:
         own = layout.startsWith(QByteArray(b"own"))
         self._arranging = True
         self.arranged = self.restoreState(layout.mid(3) if own else layout, LAYOUT_VERSION)
@@ -203,9 +215,17 @@ class Workspace(QMainWindow):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         QTimer.singleShot(0, self, self._rest_behind)
+        if not self._awaiting.isEmpty():
+            QTimer.singleShot(0, self, self._restore_sizes)
         if not self.arranged:
             self.arranged = True
             QTimer.singleShot(0, self, self.resize_docks)  # sizes mean something only once there is a window
+
+    @Slot()
+    def _restore_sizes(self) -> None:
+        if not self._awaiting.isEmpty():
+            layout, self._awaiting = self._awaiting, QByteArray()
+            self._restore(layout)
 
     @Slot()
     def _trim_titles(self) -> None:

@@ -40,7 +40,13 @@ def make(qtbot: QtBot, settings: Settings, width: int = 1280) -> MainWindow:
         ),
     )
     window.add_workspace(
-        "train", "Train", (Dock("run", "Run", panel(200)), Dock("log", "Log", panel(200), over="run"))
+        "train",
+        "Train",
+        (
+            Dock("run", "Run", panel(200), width=240),
+            Dock("log", "Log", panel(200), over="run"),
+            Dock("plots", "Plots", panel(200), width=500, beside="run"),
+        ),
     )
     window.add_commands(window.commands())
     window.resize(width, 800)
@@ -102,6 +108,32 @@ def test_that_layout_workspace_and_tab_are_remembered(
     qtbot.waitUntil(lambda: not log.visibleRegion().isEmpty())
     assert docks["editor"].isFloating() and docks["faces"].isHidden()
     assert again.workspaces["edit"].dockWidgetArea(docks["latent"]) == AREAS.RightDockWidgetArea
+
+
+def test_that_sizes_are_remembered_of_pages_that_come_to_the_front_later(
+    qtbot: QtBot, settings: Settings
+) -> None:
+    width = 1024  # the least one, for the screen bounds what is restored
+    first = make(qtbot, settings, width)
+    train = first.workspaces["train"]
+    first.show_workspace("train")
+    qtbot.waitUntil(lambda: train.docks["run"].width() < 400)
+
+    def drag_the_border() -> bool:
+        train.resizeDocks([train.docks["run"]], [600], Qt.Orientation.Horizontal)
+        return bool(train.docks["run"].width() > 500)
+
+    qtbot.waitUntil(drag_the_border)
+    there = train.docks["run"].width()
+    first.show_workspace("edit")
+    first.remember()
+    for _ in range(2):  # also where the page was not looked at in between
+        again = make(qtbot, settings, width)
+        assert again.width() == first.width()
+        again.remember()
+    again.show_workspace("train")
+    run = again.workspaces["train"].docks["run"]
+    qtbot.waitUntil(lambda: abs(run.width() - there) < 4)
 
 
 def test_that_a_layout_of_other_docks_or_rubbish_is_the_default(
