@@ -7,7 +7,6 @@ files; `cancelWanted` gives up what is being written. Answers come to `show_prev
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -271,11 +270,7 @@ class ExportDialog(QDialog):
 
     def _recalled(self) -> dict[str, Any]:
         """The options of last time; amounts only where they are of an attribute of this model."""
-        try:
-            found = json.loads(self._settings.get(f"export/{self._kind}", "{}"))
-        except ValueError:
-            found = {}
-        values = sound(self._kind, found if isinstance(found, dict) else {})
+        values = sound(self._kind, self._settings.choices(f"export/{self._kind}"))
         if "source" in values and not self._material.sources.get(values["source"]):
             values["source"] = defaults(self._kind)["source"]
         for key, ends in (("attribute", ("from", "to")), ("second", ("from2", "to2"))):
@@ -313,7 +308,7 @@ class ExportDialog(QDialog):
 
     def _remember(self) -> None:
         if self._kind and self.form is not None:
-            self._settings.set(f"export/{self._kind}", json.dumps(self.form.values()))
+            self._settings.set_choices(f"export/{self._kind}", self.form.values())
             if self.suffix:
                 self._settings.set(f"export/{self._kind}/suffix", self.suffix)
 

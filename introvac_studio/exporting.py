@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -211,11 +210,7 @@ class Exporting(QObject):
 
     def _last(self, kind: str) -> dict[str, Any]:
         """A kind's options of last time."""
-        try:
-            found = json.loads(self._settings.get(f"export/{kind}", "{}"))
-        except ValueError:
-            found = {}
-        return sound(kind, found if isinstance(found, dict) else {})
+        return sound(kind, self._settings.choices(f"export/{kind}"))
 
     def _material(self, model: ModelInfo, path: PathExport | None, plain: bool) -> Material:
         """What is there to be exported; `plain` leaves the edit away, which belongs to another face."""
@@ -451,7 +446,7 @@ class Exporting(QObject):
         if self._set and "end" in values:
             values["end"] = self._set[1].name
         self._settings.set("export/kind", str(kind))
-        self._settings.set(f"export/{kind}", json.dumps(values))
+        self._settings.set_choices(f"export/{kind}", values)
         suffix = str(made.get("suffix")) if isinstance(made, dict) else ""
         if suffix in KINDS[str(kind)].suffixes:
             self._settings.set(f"export/{kind}/suffix", suffix)

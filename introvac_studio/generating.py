@@ -9,9 +9,12 @@ from introvac_studio.main_window import Dock, MainWindow
 from introvac_studio.messages import ChainPath
 from introvac_studio.panels.generate import GeneratePanel
 from introvac_studio.panels.latent import LatentPanel
+from introvac_studio.settings import Settings
 from introvac_studio.state import Face, StudioState
 from introvac_studio.workers.diagnostics import DiagnosticsThread
 from introvac_studio.workers.sampling import SamplingThread
+
+_CHOICES = "generate/choices"
 
 
 class Generating(QObject):
@@ -23,12 +26,19 @@ class Generating(QObject):
     """
 
     def __init__(
-        self, state: StudioState, latent: LatentPanel, window: MainWindow, device: str, parent: QObject
+        self,
+        state: StudioState,
+        settings: Settings,
+        latent: LatentPanel,
+        window: MainWindow,
+        device: str,
+        parent: QObject,
     ) -> None:
         super().__init__(parent)
-        self._state, self._latent, self._window = state, latent, window
+        self._state, self._settings, self._latent, self._window = state, settings, latent, window
         self.panel = panel = GeneratePanel(state)
         panel.device = device
+        panel.form.take_up(settings.choices(_CHOICES))
         self.sampling = sampling = SamplingThread(self)
         self.diagnostics = diagnostics = DiagnosticsThread(self)
         panel.requested.connect(sampling.submit)
@@ -55,7 +65,8 @@ class Generating(QObject):
         )
 
     def close(self) -> None:
-        """Stop the threads and wait for them."""
+        """Stop the threads and wait for them; what is chosen is remembered."""
+        self._settings.set_choices(_CHOICES, self.panel.form.choices)
         self.sampling.close()
         self.diagnostics.close()
 

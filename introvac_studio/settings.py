@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -49,6 +50,18 @@ class Settings:
 
     def set_texts(self, key: str, values: list[str]) -> None:
         self._store.setValue(key, values)
+
+    def choices(self, key: str) -> dict[str, Any]:
+        """Choices by their names, as of a form; empty where there are none that can be read."""
+        try:
+            found = json.loads(self.get(key, "{}"))
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def set_choices(self, key: str, choices: dict[str, Any]) -> None:
+        """Remember choices that are made of JSON's types."""
+        self._store.setValue(key, json.dumps(choices))
 
     def blob(self, key: str) -> QByteArray:
         """Opaque bytes, as of a window's geometry."""

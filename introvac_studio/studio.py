@@ -70,7 +70,7 @@ class Studio(QObject):
         self.browsing = Browsing(
             self.state, self.settings, self.inference, self.faces, self.window, AVATARS, self
         )
-        self.generating = Generating(self.state, self.latent, self.window, device, self)
+        self.generating = Generating(self.state, self.settings, self.latent, self.window, device, self)
         self.generate = self.generating.panel
         self.refining = Refining(self.state, self.editor, device, self)
         self.reaching = Reaching(self.state, self.editor, self.inference, self)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from functools import partial
+from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal, Slot
 from PySide6.QtWidgets import (
@@ -60,7 +62,11 @@ class _StepSize(QDoubleSpinBox):
 
 
 class SamplerForm(QWidget):
-    """The form; `changed` tells that some value differs. `set_planes` gives it a model's attributes."""
+    """The form; `changed` tells that some value differs.
+
+    `set_planes` gives it a model's attributes, and `take_up` what was chosen when the studio was last open.
+    What was wanted of an attribute is kept for the next model that has it.
+    """
 
     changed = Signal()
 
@@ -68,6 +74,7 @@ class SamplerForm(QWidget):
         super().__init__(parent)
         self._planes: Hyperplanes | None = None
         self.wants_of: dict[str, Segmented] = {}
+        self._wanted: dict[str, str] = {}  # also of attributes that the open model lacks
         self._labels: dict[QWidget, QLabel] = {}
         self.setFixedWidth(_WIDTH)
         self._build()
@@ -193,7 +200,7 @@ class SamplerForm(QWidget):
     # What it holds
 
     def set_planes(self, planes: Hyperplanes | None) -> None:
-        """Offer a model's attributes, each open, and its schedule."""
+        """Offer a model's attributes, each as it was wanted last, and its schedule."""
         while (item := self._wants.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()
@@ -202,7 +209,6 @@ class SamplerForm(QWidget):
         for row, name in enumerate(planes.names if planes else ()):
             choice = Segmented(_WANTS, name)
             choice.set_value("any")
-            choice.changed.connect(self.fill)
             dot = f'<span style="color:{theme.attribute_colour(row)}">●</span>&nbsp; '
             label = QLabel(dot + name)
             label.setToolTip(name)
@@ -211,6 +217,9 @@ class SamplerForm(QWidget):
                 tip = tr(_FAKE) if planes.knows_fake else tr(_NO_FAKE)
                 choice.setToolTip(tip)
                 label.setToolTip(tip)
+            if choice.isEnabled():
+                choice.set_value(self._wanted.get(name, "any"))
+            choice.changed.connect(partial(self._want, name))
             self._wants.addWidget(label, row, 0)
             self._wants.addWidget(choice, row, 1)
             self.wants_of[name] = choice
@@ -219,6 +228,40 @@ class SamplerForm(QWidget):
                 muted(tr("no model is open") if planes is None else tr("no attributes")), 0, 0
             )
         self.fill()
+
+    def _want(self, name: str, choice: str) -> None:
+        self._wanted[name] = choice
+        self.fill()
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What is chosen, for `take_up`; made of JSON's types."""
+        return {
+            "wanted": {name: choice for name, choice in self._wanted.items() if choice != "any"},
+            "sampler": self.sampler.value,
+            "recipe": self._langevin_recipe,
+            "full": self.full.isChecked(),
+            "accept_on": self.accept_on.value,
+            "threshold": self.threshold.value(),
+            "count": self.count.value(),
+        }
+
+    def take_up(self, choices: dict[str, Any]) -> None:
+        """Choose what `choices` told; what is missing or cannot be chosen stays as it is."""
+        wanted = choices.get("wanted")
+        if isinstance(wanted, dict):
+            self._wanted = {str(name): choice for name, choice in wanted.items() if choice in _WANTS}
+        for box, key in ((self.sampler, "sampler"), (self.accept_on, "accept_on")):
+            if isinstance(text := choices.get(key), str):
+                box.set_value(text)
+        for field, key in ((self.threshold, "threshold"), (self.count, "count")):
+            if isinstance(number := choices.get(key), int):
+                field.setValue(number)
+        self.full.setChecked(choices.get("full") is True)
+        if choices.get("recipe") in sampling.RECIPES:
+            self._langevin_recipe = choices["recipe"]
+        self._sampler_changed()
+        self.set_planes(self._planes)
 
     @property
     def wants(self) -> dict[str, bool]:

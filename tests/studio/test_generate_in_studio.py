@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from introvac_studio.settings import Settings
 from introvac_studio.studio import Studio
 
 from .conftest import WAIT
@@ -32,6 +33,16 @@ def test_that_diagnostics_stand_beside_the_gallery(generated: Studio) -> None:
     assert view.directions["Eyeglasses"].plot.isVisible()
     dock = generated.window.workspaces["generate"].docks["diagnostics"]
     assert dock.isAncestorOf(view) and dock.width() >= 280
+
+
+def test_that_what_was_chosen_is_there_at_the_next_start(generated: Studio, settings: Settings) -> None:
+    told = generated.generate.form.choices
+    generated.shut_down()
+    again = Studio("cpu", settings)
+    form = again.generate.form
+    again.window.hide()
+    again.shut_down()
+    assert form.choices == told and form.sampler.value == "mala" and form.count.value() == 4
 
 
 def test_that_a_chains_path_opens_in_the_latent_view(generated: Studio, qtbot: QtBot, monkeypatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -100,6 +101,31 @@ def test_that_fields_follow_the_recipe_and_what_is_wanted(panel, qtbot) -> None:
     assert "May not have converged" in panel.note.text() and panel.note.isVisible()
     form.recipe.setCurrentIndex(form.recipe.findData("converged"))
     assert not panel.note.isVisible()
+
+
+def test_that_choices_come_to_another_form_and_rubbish_changes_nothing(panel, state, qtbot) -> None:
+    form = panel.form
+    form.sampler.set_value("mala")
+    form.wants_of["FacialHair"].set_value("no")
+    form.accept_on.set_value("picture")
+    form.threshold.setValue(83)
+    form.count.setValue(5)
+    form.full.setChecked(True)
+    told = json.loads(json.dumps(form.choices))
+    other_panel = GeneratePanel(state)
+    qtbot.addWidget(other_panel)
+    other = other_panel.form
+    assert other.choices != told
+    other.take_up(told)
+    assert other.choices == told and other.wants == {"FacialHair": False}
+    other.take_up({"wanted": ["?"], "sampler": 3, "threshold": "high", "recipe": "none", "full": True})
+    assert other.choices == told
+    other.set_planes(None)
+    other.set_planes(state.model.planes)
+    assert other.wants == {"FacialHair": False}, "a wish waits for a model that has the attribute"
+    other.wants_of["FacialHair"].set_value("any")
+    other.set_planes(state.model.planes)
+    assert other.wants == {}
 
 
 def test_that_the_request_carries_what_the_form_shows(panel, state, qtbot) -> None:
