@@ -24,9 +24,10 @@ _KINDS = ("avatars", "celeba", "folder")
 
 @dataclass(frozen=True)
 class Subject:
-    """A model that may be evaluated: its file or run directory, and what its file says."""
+    """A model that may be evaluated: its file or run directory, what is read, and what that says."""
 
     path: Path
+    file: Path
     config: ModelConfig
     card: ModelCard
 
@@ -35,13 +36,16 @@ class Subject:
         return self.card.name or (self.path.name if self.path.is_dir() else self.path.stem)
 
 
-def subject(path: Path) -> Subject:
+def subject(path: Path, copy: Path | None = None) -> Subject:
     """Read the description of a model file, or of the newest weights of a run.
+
+    Args:
+        copy: what to read in its place.
 
     Raises:
         CheckpointError: there is no model, or it is broken.
     """
-    file = path / MODEL_FILE if path.is_dir() else path
+    file = copy or (path / MODEL_FILE if path.is_dir() else path)
     if path.is_dir() and not file.is_file():
         raise CheckpointError(f"{path}: holds no {MODEL_FILE} yet; it gets one at the end of its first epoch")
     header = modelfile.read_header(file)
@@ -49,7 +53,7 @@ def subject(path: Path) -> Subject:
         shape = config.model_from_dict(header["config"])
     except (IntroVACError, KeyError, TypeError) as error:
         raise CheckpointError(f"{file}: no model that can be evaluated ({error})") from error
-    return Subject(path, shape, modelfile.read_card(file))
+    return Subject(path, file, shape, modelfile.read_card(file))
 
 
 def data_of(path: Path, card: ModelCard) -> str:

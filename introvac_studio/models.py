@@ -63,6 +63,7 @@ class Models(QObject):
         self._state, self._settings, self._window = state, settings, window
         self._inference, self.device = inference, device
         self.wanted = 0
+        self._newer = 0  # step of weights that a run has written over those that are open
         state.modelChanged.connect(self._show_list)
         inference.modelOpened.connect(self._on_opened)
         inference.openFailed.connect(self._on_failed)
@@ -70,7 +71,10 @@ class Models(QObject):
 
     def commands(self) -> tuple[Command, ...]:
         """What the File menu begins with."""
-        return (Command("&File", mark("Open model…"), "Ctrl+O", self.choose),)
+        return (
+            Command("&File", mark("Open model…"), "Ctrl+O", self.choose),
+            Command("&File", mark("Open the model again"), "F5", self.reopen),
+        )
 
     def open_path(self, path: Path) -> None:
         """A run directory opens with its newest weights, a file as a model."""
@@ -92,11 +96,24 @@ class Models(QObject):
         self._window.show_progress(tr("opening {name}…", name=path.name), 0, 0)
         self.wanted = self._inference.open_model(path, self.device)
 
+    @Slot()
+    def reopen(self) -> None:
+        """Read the open model's file once more: a run may have written newer weights."""
+        if self._state.model is not None:
+            self.open(self._state.model.path)
+
+    @Slot(object, int)
+    def on_saved(self, path: Path, step: int) -> None:
+        """A run has written a model; where it is the open one, the list offers the newer weights."""
+        model = self._state.model
+        if model is not None and path.absolute() == model.path.absolute() and step > model.card.step:
+            self._newer = step
+            self._show_list()
+
     def set_device(self, device: str) -> None:
         """Open the model again, where pictures are computed from now on."""
         self.device = device
-        if self._state.model is not None:
-            self.open(self._state.model.path)
+        self.reopen()
 
     @Slot()
     def choose(self) -> None:
@@ -120,6 +137,7 @@ class Models(QObject):
         recent = [str(model.path)] + [p for p in settings.texts("model/recent") if p != str(model.path)]
         settings.set_texts("model/recent", recent[:RECENT])
         before = Before(state.model, state.face, state.edit)
+        self._newer = 0
         state.set_model(model)
         self._window.show_progress(tr("ready"), 0, 0)
         self.opened.emit(model, before)
@@ -159,6 +177,8 @@ class Models(QObject):
             path = Path(text)
             if path == model.path:
                 box.addItem(f"{model.name} · {model.size} px", path)
+                if self._newer:
+                    box.addItem(tr("Open newer weights (step {n})", n=f"{self._newer:,}"), path)
             elif there(path):
                 name = tr("demo") if path == demo else modelfile.title(path)
                 box.addItem(name, path)

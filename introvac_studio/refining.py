@@ -76,7 +76,7 @@ class Refining(QObject):
         self._busy = True
         self._show()
         self.begun.emit()
-        self.thread_.submit(RefineRequest(model.stamp, model.path, model.digest, face, self.device, STEPS))
+        self.thread_.submit(RefineRequest(model.stamp, model.weights, model.digest, face, self.device, STEPS))
 
     @Slot(object)
     def _on_ended(self, end: RefineEnd) -> None:

@@ -39,6 +39,7 @@ class Runs(QObject):
         statusChanged(str): a line for the status bar.
         complained(str): what did not work; nothing is lost.
         told(str, str, object): a text, its kind, and an action or None.
+        saved(Path, int): a run has written a model, at a step.
         alerted(str, str, str): what the user should know wherever they look: text, kind and details.
         idle: no child is left; after `stop`.
     """
@@ -48,6 +49,7 @@ class Runs(QObject):
     statusChanged = Signal(str)
     complained = Signal(str)
     told = Signal(str, str, object)
+    saved = Signal(object, int)
     alerted = Signal(str, str, str)
     idle = Signal()
 
@@ -162,6 +164,8 @@ class Runs(QObject):
     @Slot(object)
     def _on_event(self, event: events.Event) -> None:
         self.training.on_event(event)
+        if isinstance(event, events.CheckpointSaved):
+            self.saved.emit(Path(event.model), event.step)
         if isinstance(event, events.Alert):
             kind = "done" if event.fine else "warning"
             self.alerted.emit(self._of_run(event.text), kind, "")

@@ -44,6 +44,12 @@ class ModelInfo:
     crop: str
     device: str
     added: tuple[str, ...] = ()  # names of directions that the model file does not know
+    copy: Path | None = None  # of the file, where a run may write over it
+
+    @property
+    def weights(self) -> Path:
+        """The file to read these very weights from."""
+        return self.copy if self.copy is not None and self.copy.is_file() else self.path
 
     @property
     def attributes(self) -> tuple[str, ...]:

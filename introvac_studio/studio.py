@@ -246,6 +246,7 @@ class Studio(QObject):
         self.latent.faceActivated.connect(browsing.open_row)
         self.linking.pictureChosen.connect(browsing.open_picture)
         self.runs.openModelRequested.connect(self._on_snapshot)
+        self.runs.saved.connect(models.on_saved)
 
     def _connect_pages(self) -> None:
         """What comes to the front, and the looks of it all."""

@@ -233,8 +233,10 @@ class EvaluatePanel(QWidget):
         self._trouble = ""
         self._chosen = None
         if path is not None:
+            model = self._state.model
+            copy = model.weights if model is not None and model.path == path else None
             try:
-                self._chosen = subject(path)
+                self._chosen = subject(path, copy)
             except IntroVACError as error:
                 self._trouble = str(error)
         self._fill_models()
@@ -326,7 +328,7 @@ class EvaluatePanel(QWidget):
         if against is not None:
             name = f"{name}-against-{modelfile.title(against)}"
         return EvaluationRequest(
-            model.path,
+            model.file,
             self.data.spec,
             default_out(self.root, name, datetime.date.today()),
             against=against,
@@ -382,6 +384,7 @@ class EvaluatePanel(QWidget):
             else tr(
                 "{size} px, {names}", size=model.config.image_size, names=", ".join(model.config.attributes)
             )
+            + (tr(", step {n}", n=f"{model.card.step:,}") if model.card.step else "")
         )
         self.about.setVisible(model is not None)
         request = self.request()

@@ -178,7 +178,7 @@ class GeneratePanel(QWidget):
         form = self.form
         recipe, step_size, steps = form.schedule
         self._request = request = SamplingRequest(
-            model_path=model.path,
+            model_path=model.weights,
             stamp=model.stamp,
             wants=form.wants,
             count=form.count.value(),

@@ -241,7 +241,7 @@ class ExportThread(ServingThread):
 
             self._drawn.clear()
             self._bytes, self._codec = 0, None
-            codec = Codec(model.path, self._device)
+            codec = Codec(model.weights, self._device)
             if codec.digest != model.digest:
                 raise ModelError(tr("{path} holds other weights by now; open it again.", path=model.path))
             self._codec = codec
@@ -295,7 +295,16 @@ class ExportThread(ServingThread):
 def onnx_export(model: ModelInfo, folder: Path, parent: QObject | None = None) -> ChildThread:
     """The export of the open model in a child; call `start()` when its signals are connected."""
     task = Task("export", mark("The ONNX export"), mark("Nothing was written; start it again."))
-    arguments = ["--to", "onnx", "--model", str(model.path), "--digest", model.digest, "--out", str(folder)]
+    arguments = [
+        "--to",
+        "onnx",
+        "--model",
+        str(model.weights),
+        "--digest",
+        model.digest,
+        "--out",
+        str(folder),
+    ]
     return ChildThread(task, arguments, parent=parent)
 
 

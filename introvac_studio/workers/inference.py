@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QObject, QThread, Signal
 
+from introvac_studio.keeping import Keeping
 from introvac_studio.language import tr
 from introvac_studio.messages import (
     Codes,
@@ -87,6 +88,7 @@ class InferenceThread(QThread):
         self._asked = 0  # of the newest opening asked for, in the window's thread
         self._searched: UntilRequest | None = None  # the search that is to go on
         self._expected: tuple[Path, str, Codec] | None = None  # a model opened ahead
+        self._keeping = Keeping()
 
     # -- called from the window's thread ----------------------------------------------------
 
@@ -190,6 +192,7 @@ class InferenceThread(QThread):
         self._searched = None
         self._mail.close()
         self.wait()
+        self._keeping.close()
 
     # -- in the worker's thread ---------------------------------------------------------------
 
@@ -236,6 +239,7 @@ class InferenceThread(QThread):
                 dim=codec.dim,
                 crop=codec.config.crop,
                 device=codec.device,
+                copy=self._keeping.keep(codec.path, codec.digest),
             )
         )
 
