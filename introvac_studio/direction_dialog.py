@@ -320,7 +320,7 @@ class DirectionDialog(QDialog):
         self.fit.setText(
             tr("Fitting…") if busy else tr("Fit ({missing})", missing=missing) if missing else tr("Fit")
         )
-        self.fit.setEnabled(not (missing or trouble or busy))
+        self.fit.setEnabled(not (missing or trouble))  # also while it works, else the keyboard would leave it
         self.add.setEnabled(self.fitted is not None and not missing and not trouble)
 
     def _forget(self, text: str) -> None:
@@ -331,7 +331,9 @@ class DirectionDialog(QDialog):
 
     @Slot()
     def ask(self) -> None:
-        """Fit the labels as they are."""
+        """Fit the labels as they are, unless that is under way."""
+        if self._asked is not None:
+            return
         labels = self.grid.labels
         rows = np.flatnonzero(labels != NONE)
         self.fitted = None

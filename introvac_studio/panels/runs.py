@@ -468,7 +468,7 @@ class RunsPanel(QWidget):
             one is not None and one.resumable and not one.active and one.state not in ("finished", "broken")
         )
         self.model_action.setEnabled(one is not None and one.model is not None)
-        self.trash_action.setEnabled(one is not None and not one.active)
+        self.trash_action.setEnabled(one is not None)
         drawn = tuple(run.path for run in runs if run.state != "broken") if len(runs) > 1 else ()
         if drawn != self._overlaid:
             self._overlaid = drawn
@@ -535,7 +535,10 @@ class RunsPanel(QWidget):
 
     @Slot()
     def _on_trash(self) -> None:
-        if (run := self._one()) is not None:
+        run = self._one()
+        if run is not None and run.active:
+            self.complained.emit(tr("{name} is in training: stop it first, then delete it.", name=run.name))
+        elif run is not None:
             self.trashRequested.emit(run.path)
 
     def showEvent(self, event: QShowEvent) -> None:

@@ -221,6 +221,7 @@ class TrainingPanel(QObject):
         """The run on show is being trained by another process."""
         paused = isinstance(self.last_words, events.Paused)
         self.run_panel.set_phase("paused" if paused else "running")
+        self.run_panel.set_elsewhere(True)
         if paused:
             self.run_panel.pace.setText(tr("Paused: a checkpoint is saved."))
         self.statusChanged.emit(tr("attached to {run}", run=self.run_panel.run.name))
@@ -329,6 +330,7 @@ class TrainingPanel(QObject):
         """The child is gone, whatever the reason."""
         self.start.end()
         panel = self.run_panel
+        panel.set_elsewhere(False)
         run = panel.run
         if ended.made is not None:
             panel.model = ended.made

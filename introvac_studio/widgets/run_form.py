@@ -89,7 +89,7 @@ class RunPanel(QWidget):
         self._phase = "idle"
         self._named = False
         self._run: Path | None = None
-        self._editable = False
+        self._editable = self._elsewhere = False
         self.snapshot_due = False  # one was asked for, and is not there yet
         self.model: Path | None = None
         self._root = runs_folder(settings) if settings else Path.home() / "IntroVAC" / "runs"
@@ -312,10 +312,14 @@ class RunPanel(QWidget):
             path = default_run(self._root, self.form.preset, self._choice.data, today)
             self.name.setText(path.name)
         home = str(Path.home())
-        root = str(self._root)
-        self.place.setText(
-            tr("in {folder}", folder="~" + root[len(home) :] if root.startswith(home) else root)
-        )
+        where = str(self._root if self._run is None else self._run.parent)
+        text = tr("in {folder}", folder="~" + where[len(home) :] if where.startswith(home) else where)
+        self.place.setText(text + ("\n" + tr("trained by another process") if self._elsewhere else ""))
+
+    def set_elsewhere(self, on: bool) -> None:
+        """Whether another process than this studio's child trains the run on show."""
+        self._elsewhere = on
+        self._name_run()
 
     @Slot(int)
     def _on_size(self, index: int) -> None:
@@ -376,10 +380,13 @@ class RunPanel(QWidget):
 
     def set_phase(self, phase: str) -> None:
         """`idle`, `starting`, `running`, `pausing`, `paused`, `stopping`, `ended` (resumable) or `done`."""
+        pressed = next((b for b in (self.start, self.pause, self.stop, self.edit) if b.hasFocus()), None)
         self._phase = phase
         if phase not in ("running", "pausing", "paused"):
             self.snapshot_due = False
         self._refresh()
+        if pressed is not None and not (pressed.isVisibleTo(self) and pressed.isEnabled()):
+            self.setFocus()  # else the keyboard would be on the next button: Space after Start would stop
 
     def set_editable(self, on: bool) -> None:
         """Whether the run has taken steps, so that its model is worth a look."""
@@ -400,12 +407,12 @@ class RunPanel(QWidget):
         """The run on show; None is back to a new one, with a name of its own unless the old one is kept."""
         self._run = run
         self.model = None
-        self._editable = False
+        self._editable = self._elsewhere = False
         if run is None:
             self._named = self._named and keep_name
-            self._name_run()
         else:
             self.name.setText(run.name)
+        self._name_run()
         self.state.setText("")
         self.pace.setText("")
         self.bar.setRange(0, 1)
@@ -423,8 +430,9 @@ class RunPanel(QWidget):
         self.start.setVisible(phase in ("idle", "ended"))
         self.start.setEnabled(not problem)
         self.pause.setVisible(alive)
-        self.pause.setText(tr("Resume") if phase in ("paused",) else tr("Pause"))
-        self.pause.setEnabled(phase in ("running", "paused"))
+        words = {"paused": tr("Resume"), "pausing": tr("Pausing…")}
+        self.pause.setText(words.get(phase, tr("Pause")))
+        self.pause.setEnabled(phase in ("running", "pausing", "paused"))  # else the keyboard would leave it
         self.stop.setVisible(alive)
         self.stop.setText(tr("Stopping…") if phase == "stopping" else tr("Stop"))
         self.stop.setEnabled(phase != "stopping")
@@ -468,7 +476,7 @@ class RunPanel(QWidget):
     def _on_pause(self) -> None:
         if self._phase == "paused":
             self.resumeRequested.emit()
-        else:
+        elif self._phase == "running":
             self.set_phase("pausing")
             self.pauseRequested.emit()
 

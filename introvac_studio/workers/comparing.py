@@ -62,6 +62,7 @@ class CompareThread(ServingThread):
 
     def serve(self, request: CompareRequest) -> CompareEnd:
         troubles: list[str] = []
+        gone = False
         try:
             for label, path in self._wanted(request):
                 if self.stopped(request):
@@ -69,7 +70,12 @@ class CompareThread(ServingThread):
                 try:
                     self.compared.emit(self._compare(request, label, path))
                 except (IntroVACError, OSError) as problem:
-                    troubles.append(str(problem))
+                    if label and not path.exists():  # a run in training drops its oldest
+                        gone = True
+                    else:
+                        troubles.append(str(problem))
+            if gone:
+                self.listed.emit(Kept(request, tuple(run_files.kept_models(request.target))))
         except (IntroVACError, OSError) as problem:
             troubles.append(str(problem))
         except Exception as problem:
@@ -128,7 +134,10 @@ class CompareThread(ServingThread):
         """The model of a file as it is now; those that were used least long ago stay open."""
         from trainer.codec import Codec
 
-        about = path.stat()
+        try:
+            about = path.stat()
+        except OSError as error:
+            raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
         known = self._models.pop(path, None)
         if known is None or (known.written, known.device) != (about.st_mtime_ns, request.device):
             known = _Open(Codec(path, request.device), about.st_mtime_ns, about.st_size, request.device)

@@ -206,10 +206,10 @@ class RunListThread(QThread):
 
 def _to_trash(run: Path) -> tuple[bool, str]:
     """(whether it went, where to); the place may be unknown."""
-    answer = QFile.moveToTrash(str(run))
-    if isinstance(answer, tuple):
-        return bool(answer[0]), str(answer[1] or "")
-    return bool(answer), ""
+    file = QFile(str(run))
+    gone = file.moveToTrash()  # the static function of this name does not say where to
+    place = file.fileName()
+    return gone, place if gone and place != str(run) else ""
 
 
 def thumbnail(summary: RunSummary) -> QImage:

@@ -147,6 +147,28 @@ def test_that_one_broken_checkpoint_hides_no_other(studio: Studio, run: Path, qt
     assert broken.name in panel.note.whole
 
 
+def test_that_a_checkpoint_that_the_run_has_dropped_leaves_the_slider(
+    studio: Studio, run: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = _shown(studio, qtbot)
+    kept, asked = run_files.kept_models, []
+
+    def kept_models(folder: Path) -> dict[str, Path]:
+        """The run drops its oldest right after the first look."""
+        found = kept(folder)
+        if not asked:
+            (run / run_files.kept_file(2)).unlink()
+        asked.append(folder)
+        return found
+
+    monkeypatch.setattr(run_files, "kept_models", kept_models)
+    panel.way.set_value("Over training")
+    panel.show_run(run)
+    panel.changed.emit()
+    qtbot.waitUntil(lambda: panel._labels == ("epoch 10", "newest"), timeout=WAIT)
+    assert panel.note.whole == "" and panel.at.text() == "newest"
+
+
 def test_that_nothing_is_computed_while_nobody_looks(studio: Studio, small: Path, qtbot: QtBot) -> None:
     panel = studio.comparing.panel
     assert not studio.comparing.shown, "another dock is on top"

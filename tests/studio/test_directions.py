@@ -120,6 +120,17 @@ def test_that_a_fit_says_how_good_it_is_until_a_label_changes(
     assert dialog.fitted is None and not dialog.add.isEnabled() and "fit again" in dialog.verdict.text()
 
 
+def test_that_the_keyboard_stays_where_it_fits(studio: Studio, dialog: DirectionDialog, qtbot: QtBot) -> None:
+    dialog.name.setText("Side")
+    dialog.grid.set_labels(sides(studio))
+    dialog.fit.setFocus()
+    qtbot.waitUntil(dialog.fit.hasFocus)
+    for _ in range(2):  # the second one while the first is answered
+        qtbot.keyClick(dialog.fit, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: dialog.fitted is not None, timeout=WAIT)
+    assert dialog.fit.hasFocus() and dialog.isVisible()
+
+
 def test_that_an_answer_to_older_labels_is_dropped(
     studio: Studio, dialog: DirectionDialog, qtbot: QtBot
 ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from PySide6.QtCore import QFile, QMimeData, QObject, QPoint, Qt, QUrl, Signal
+from PySide6.QtCore import QMimeData, QObject, QPoint, Qt, QUrl, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QLineEdit, QMessageBox, QSystemTrayIcon
 from pytestqt.qtbot import QtBot
@@ -21,6 +21,7 @@ from introvac_studio.alerting import Alerting
 from introvac_studio.data_summary import DataChoice
 from introvac_studio.settings import DESKTOP
 from introvac_studio.studio import Studio
+from introvac_studio.workers import run_list
 from introvac_studio.workers.follow import EventTail
 from tests.conftest import TINY_ARGUMENTS
 from trainer import cli, events
@@ -232,11 +233,11 @@ def test_that_a_run_is_cloned_copied_and_deleted(
     assert form.phase == "idle" and form.start.isEnabled() and not request.run.exists()
     bin_ = tmp_path / "bin"
 
-    def to_trash(path: str) -> tuple[bool, str]:
-        shutil.move(path, bin_)
+    def to_trash(run: Path) -> tuple[bool, str]:
+        shutil.move(run, bin_)
         return True, str(bin_)
 
-    monkeypatch.setattr(QFile, "moveToTrash", to_trash)
+    monkeypatch.setattr(run_list, "_to_trash", to_trash)
     panel.trash_action.trigger()
     qtbot.waitUntil(lambda: names(desk) == {"two", "broken"}, timeout=WAIT)
     toast = desk.window.notifications.toast
@@ -252,13 +253,28 @@ def test_that_a_run_is_cloned_copied_and_deleted(
         return answers[len(asked) - 1]
 
     monkeypatch.setattr(QMessageBox, "question", question)
-    monkeypatch.setattr(QFile, "moveToTrash", lambda path: (False, ""))
+    monkeypatch.setattr(run_list, "_to_trash", lambda run: (False, ""))
     panel.choose([folder / "broken"])
     panel.trash_action.trigger()
     qtbot.waitUntil(lambda: len(asked) == 1, timeout=WAIT)
     assert (folder / "broken").exists()
     panel.trash_action.trigger()
     qtbot.waitUntil(lambda: names(desk) == {"one", "two"}, timeout=WAIT)
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="a trash of one's own is made with XDG's names"
+)
+def test_that_the_trash_says_where_a_run_is_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "note").write_text("here")
+    gone, place = run_list._to_trash(run)
+    if not gone:
+        pytest.skip("this system has no trash")
+    assert not run.exists() and (Path(place) / "note").read_text() == "here"
 
 
 def test_that_a_run_is_renamed_in_its_place_and_stays_on_show(desk: Studio, qtbot: QtBot) -> None:
@@ -287,8 +303,9 @@ def test_that_a_run_is_renamed_in_its_place_and_stays_on_show(desk: Studio, qtbo
     assert (folder / "three" / EVENTS_FILE).is_file() and not (folder / "two").exists()
     with attended(folder / "three", Control()):
         qtbot.waitUntil(lambda: panel.chosen()[0].active, timeout=WAIT)
-        panel.rename_action.trigger()
-        assert "stop it first" in desk.window.notifications.text
+        for act, then in ((panel.rename_action, "rename"), (panel.trash_action, "delete")):
+            act.trigger()
+            assert f"stop it first, then {then} it" in desk.window.notifications.text
 
 
 def test_that_the_whole_line_of_a_chosen_run_is_marked(desk: Studio, qtbot: QtBot) -> None:

@@ -118,6 +118,27 @@ def test_that_a_run_shows_points_pauses_gives_a_snapshot_and_stops(desk: Desk, q
     assert run.phase == "ended"
 
 
+def test_that_the_space_bar_starts_and_pauses_and_never_stops(desk: Desk, qtbot: QtBot) -> None:
+    run = desk.panel.run_panel
+    run.form.set_value("epochs", "400")
+    run.form.set_value("warmup_epochs", "300")
+    run.activateWindow()
+    run.start.setFocus()
+    qtbot.waitUntil(run.start.hasFocus)
+    qtbot.keyClick(run.start, Qt.Key.Key_Space)
+    assert run.phase == "starting" and not run.stop.hasFocus()
+    qtbot.waitUntil(lambda: run.phase == "running", timeout=LONG)
+    run.pause.setFocus()
+    qtbot.keyClick(run.pause, Qt.Key.Key_Space)
+    assert run.phase == "pausing" and run.pause.hasFocus() and run.pause.text() == "Pausing…"
+    qtbot.keyClick(run.pause, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: run.phase == "paused", timeout=LONG)
+    assert run.pause.hasFocus() and not desk.ended
+    run.stop.setFocus()
+    qtbot.keyClick(run.stop, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: desk.ended, timeout=LONG)
+
+
 def test_that_a_finished_run_is_said_to_be_done(desk: Desk, qtbot: QtBot) -> None:
     run = desk.panel.run_panel
     run.form.set_value("max_steps", "7")  # an epoch of warm-up, and a step of the game
