@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QWidget
@@ -12,7 +13,7 @@ from introvac_studio.language import mark, tr
 from introvac_studio.main_window import Command
 from introvac_studio.saving import ask_target
 from introvac_studio.settings import Settings
-from introvac_studio.state import StudioState
+from introvac_studio.state import ModelInfo, StudioState
 from introvac_studio.workers.fitting import FittingThread
 from trainer import directions
 from trainer.errors import IntroVACError
@@ -21,6 +22,7 @@ from trainer.latent import Hyperplanes
 
 MENU = mark("&Directions")
 _FILES = mark("Directions (*.npz)")
+_KEPT = "directions/of/"  # and a model's digest
 
 
 class Directions(QObject):
@@ -65,14 +67,33 @@ class Directions(QObject):
     def _on_planes(self) -> None:
         if (model := self._state.model) is not None:
             self._kept[model.digest] = model.planes
+            self._remember(model)
 
     @Slot()
     def _on_model(self) -> None:
         """A model that is opened again gets back what was added to it; that can be undone."""
         model = self._state.model
-        kept = self._kept.get(model.digest) if model else None
+        kept = (self._kept.get(model.digest) or self._remembered(model)) if model else None
         if model is not None and kept is not None and kept.names != model.planes.names:
             self._state.set_planes(tr("directions of before"), kept)
+
+    def _remember(self, model: ModelInfo) -> None:
+        """Keep what was added for the next start."""
+        added: dict[str, Any] = {}
+        for name in model.added:
+            row = model.planes.index(name)
+            added[name] = [model.planes.w[row].tolist(), float(model.planes.b[row])]
+        self._settings.set_choices(_KEPT + model.digest, added)
+
+    def _remembered(self, model: ModelInfo) -> Hyperplanes | None:
+        """The model's planes with what was added to them when the studio was last open."""
+        planes = model.planes
+        try:
+            for name, (w, b) in self._settings.choices(_KEPT + model.digest).items():
+                planes = directions.extend(planes, name, w, float(b))
+        except (IntroVACError, TypeError, ValueError):
+            return None
+        return planes
 
     # -- a new one ----------------------------------------------------------------------------
 

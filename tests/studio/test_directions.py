@@ -13,7 +13,8 @@ from pytestqt.qtbot import QtBot
 
 from introvac_studio import exports
 from introvac_studio.direction_dialog import DirectionDialog
-from introvac_studio.state import Edit
+from introvac_studio.settings import Settings
+from introvac_studio.state import Edit, ModelInfo
 from introvac_studio.studio import Studio
 from introvac_studio.widgets.label_grid import NO, NONE, YES, LabelGrid
 from trainer.directions import extend, load_directions, save_directions
@@ -227,6 +228,30 @@ def test_that_a_model_opened_again_has_its_directions_again(
     assert list(studio.editor.rows)[-1] == "Side"
     state.undo_stack.undo()
     assert state.added_directions == ()
+
+
+def test_that_directions_are_there_at_the_next_start_and_rubbish_is_not(
+    studio: Studio, dialog: DirectionDialog, qtbot: QtBot, settings: Settings
+) -> None:
+    add(studio, dialog, qtbot, "Side")
+    model = studio.state.model
+    studio.shut_down()
+
+    def opened() -> ModelInfo:
+        """The model as a new start has it."""
+        again = Studio("cpu", settings)
+        with qtbot.waitSignal(again.models.opened, timeout=WAIT):
+            again.open_model(model.path)
+        again.window.hide()
+        again.shut_down()
+        return again.state.model
+
+    found = opened()
+    assert found.added == ("Side",) and np.array_equal(found.planes.w, model.planes.w)
+    (key,) = (key for key in settings._store.allKeys() if key.startswith("directions/of/"))
+    for rubbish in ('{"Side": [[1, 2], 0]}', '{"Side": 3}', '{"": [[], 0]}', "[1]", "?"):
+        settings.set(key, rubbish)
+        assert opened().added == ()
 
 
 def test_that_a_recipe_holds_the_added_directions_of_its_edit(
