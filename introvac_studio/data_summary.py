@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from introvac_studio.language import tr
+from introvac_studio.settings import there
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,23 @@ class DataChoice:
         if self.kind == "cache":
             return tr("Cache · {name}", name=Path(self.data).name)
         return f"{tr('CelebA') if kind == 'celeba' else tr('Folder')} · {Path(rest).name}"
+
+
+def sound_choice(found: Mapping[str, Any]) -> DataChoice | None:
+    """A choice that was remembered; None where it makes no sense, or its data is gone."""
+    data, subset = found.get("data"), found.get("subset")
+    attributes, derive = found.get("attributes"), found.get("derive")
+    names = (attributes, derive)
+    if not all(isinstance(text, str) for text in (data, subset)) or not all(
+        isinstance(some, list) and all(isinstance(name, str) for name in some) for some in names
+    ):
+        return None
+    choice = DataChoice(str(data), tuple(attributes or ()), tuple(derive or ()), str(subset))
+    if choice.kind != "avatars":
+        place = choice.data if choice.kind == "cache" else choice.data.partition(":")[2]
+        if not there(place):
+            return None
+    return choice
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
 from introvac_studio.language import tr
-from trainer import config, modelfile
+from trainer import config, modelfile, run_names
 from trainer.card import ModelCard
 from trainer.config import ModelConfig
 from trainer.data.avatars import ATTRIBUTES
@@ -152,7 +151,7 @@ def suggestion(model: Subject, data: str, folder: Path, device: str = "auto") ->
         data = f"avatars:{faces}" + (f":{seed}" if seed else "")
         names = (*names, *(name for name in ATTRIBUTES if name not in names))
     place = kind if kind in ("avatars", "celeba") else Path(data.partition(":")[2] or data).name
-    place = re.sub(r"[^A-Za-z0-9_-]+", "-", place).strip("-") or "data"
+    place = run_names.plain(place) or "data"
     stem = f"{place}-{model.config.image_size}-{model.config.crop}"
     out, n = folder / f"{stem}.safetensors", 1
     while out.exists():
@@ -221,8 +220,5 @@ def judges_in(folder: Path) -> list[JudgeFile]:
 
 def default_out(root: Path, name: str, today: datetime.date) -> Path:
     """The first free `<root>/<name>-<date>-<n>`, in letters that every file system takes."""
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-.")[:40] or "model"
-    n = 1
-    while (path := root / f"{name}-{today:%Y%m%d}-{n}").exists():
-        n += 1
-    return path
+    first = root / f"{run_names.plain(name) or 'model'}-{today:%Y%m%d}-1"
+    return run_names.next_free(first) if first.exists() else first

@@ -52,7 +52,7 @@ class RunBrowser(QObject):
 
     Signals:
         showRequested, resumeRequested (Path of a run), openModelRequested (Path of a model).
-        cloneRequested(TrainConfig): a new run with these settings is to be set up.
+        cloneRequested(TrainConfig, Path): a new run with the settings of this one is to be set up.
         renamed(Path, Path): a run that was here is there now.
         overlaid(tuple[RunCurves]): several runs are to be drawn; none when one run is enough.
         complained(str): what did not work.
@@ -61,7 +61,7 @@ class RunBrowser(QObject):
 
     showRequested = Signal(object)
     resumeRequested = Signal(object)
-    cloneRequested = Signal(object)
+    cloneRequested = Signal(object, object)
     openModelRequested = Signal(object)
     overlaid = Signal(object)
     renamed = Signal(object, object)
@@ -204,7 +204,7 @@ class RunBrowser(QObject):
     @Slot(object)
     def _on_clone(self, run: Path) -> None:
         if (resolved := self._config(run)) is not None:
-            self.cloneRequested.emit(resolved)
+            self.cloneRequested.emit(resolved, run)
 
     @Slot(object)
     def _on_command(self, run: Path) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from introvac_studio.data_summary import DataChoice
+from trainer import run_names
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,5 @@ def default_run(root: Path, preset: str, data: str, today: datetime.date) -> Pat
     kind, _, rest = data.partition(":")
     known = {"avatars": "avatars", "celeba": "celeba", "folder": Path(rest).name}
     name = known.get(kind, Path(data).name)
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-.")[:40] or "data"
-    n = 1
-    while (path := root / f"{preset}-{name}-{today:%Y%m%d}-{n}").exists():
-        n += 1
-    return path
+    first = root / f"{preset}-{run_names.plain(name) or 'data'}-{today:%Y%m%d}-1"
+    return run_names.next_free(first) if first.exists() else first

@@ -27,6 +27,7 @@ from trainer.errors import ConfigError
 from trainer.run_files import CONFIG_FILE
 from trainer.run_summary import is_run
 
+_FORM, _SHOWN = "training/form", "training/shown"  # what the form said, and which run was on show
 TICK_MS = 50  # how often losses go from the queue to the plots
 
 
@@ -64,6 +65,7 @@ class Runs(QObject):
         self.thread_: TrainerThread | None = None
         self.follower: FollowThread | None = None
         self._standing = ""  # of the followed run
+        self._recalled = False
         self._resume_next: Path | None = None  # to be gone on with once it is on show
         self._tick = QTimer(self)
         self._tick.setInterval(TICK_MS)
@@ -104,7 +106,8 @@ class Runs(QObject):
         self.data_thread.ready.connect(data.on_summary)
         self.data_thread.ready.connect(training.set_summary)
         self.data_thread.failed.connect(data.on_failed)
-        training.set_choice(data.choice())
+        training.run_panel.take_up(self._settings.choices(_FORM))
+        data.take_up(training.run_panel.choice)
 
     def docks(self) -> tuple[Dock, ...]:
         """The workspace's panels."""
@@ -366,8 +369,8 @@ class Runs(QObject):
         self._resume_next = run
         self.show_run(run)
 
-    @Slot(object)
-    def _clone(self, resolved: TrainConfig) -> None:
+    @Slot(object, object)
+    def _clone(self, resolved: TrainConfig, run: Path) -> None:
         """Fill the form with a run's settings and data, under a new name."""
         if self.running:
             self.complained.emit(tr("A run is being trained here; stop it before you set up another."))
@@ -375,12 +378,16 @@ class Runs(QObject):
         self._leave()
         self.training.new_run()
         self.dockWanted.emit("run")
-        self.training.run_panel.clone(resolved)
+        self.training.run_panel.clone(resolved, run)
+        self.data.take_up(self.training.run_panel.choice)
         text = tr("Settings and data are filled in: change what you like, then press Start training.")
         self.told.emit(text, "info", None)
 
     def shut_down(self) -> None:
-        """End child and threads and wait for them."""
+        """End child and threads and wait for them; form and run are remembered."""
+        panel = self.training.run_panel
+        self._settings.set_choices(_FORM, panel.choices)
+        self._settings.set(_SHOWN, "" if panel.phase == "idle" else str(panel.run))
         self._tick.stop()
         if self.thread_ is not None:
             self.thread_.close()
@@ -388,6 +395,15 @@ class Runs(QObject):
         self._leave()
         self.browser.close()
         self.data_thread.close()
+
+    @Slot(bool)
+    def on_page_shown(self, visible: bool) -> None:
+        """The run that was on show when the studio was closed is read when the page is looked at."""
+        if visible and not self._recalled:
+            self._recalled = True
+            shown = self._settings.get(_SHOWN, "")
+            if shown and self.thread_ is None and self.follower is None and is_run(Path(shown)):
+                self.show_run(Path(shown))
 
     # -- data -----------------------------------------------------------------------------------
 

@@ -263,6 +263,7 @@ class Studio(QObject):
         runs.dockWanted.connect(self._on_dock_wanted)
         workspaces = self.window.workspaces
         workspaces["train"].docks["data"].visibilityChanged.connect(runs.on_data_shown)
+        workspaces["train"].docks["run"].visibilityChanged.connect(runs.on_page_shown)
         workspaces["edit"].docks["compare"].visibilityChanged.connect(comparing.on_shown)
         self.leaving.left.connect(self.shut_down)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 from pathlib import Path
 
 from trainer import files
@@ -39,6 +41,23 @@ def check_name(name: str) -> None:
         why = "it holds half a character"
     if why:
         raise ConfigError(f"{name!r} is no name for a run: {why}")
+
+
+def plain(text: str, longest: int = 40) -> str:
+    """A name in letters that every file system and shell takes: "Märchen, alt" becomes "Marchen-alt"."""
+    letters = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    letters = "".join(c for c in letters if not unicodedata.combining(c))
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", letters).strip("-.")[:longest].rstrip("-.")
+
+
+def next_free(run: Path) -> Path:
+    """The first directory of a run's name with another number at its end that is not there: `first-2`, ..."""
+    stem, number = run.name, 2
+    if (found := re.fullmatch(r"(.+)-(\d{1,4})", run.name)) is not None:
+        stem, number = found[1], int(found[2]) + 1
+    while (path := run.with_name(f"{stem}-{number}")).exists():
+        number += 1
+    return path
 
 
 def portable(name: str) -> str:

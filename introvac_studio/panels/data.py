@@ -15,11 +15,12 @@ Wiring::
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -84,6 +85,7 @@ class DataPanel(QWidget):
     def __init__(self, settings: Settings | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._choice = DataChoice()
+        self._wished = self._choice.attributes  # also those that the data does not have
         self._size = 64
         self._crop: str | None = None
         self._seed = 0
@@ -209,6 +211,15 @@ class DataPanel(QWidget):
         """What a run would train on."""
         return self._choice
 
+    def take_up(self, choice: DataChoice) -> None:
+        """Begin with a choice that comes from elsewhere; it is looked at when the page is."""
+        self._choice, self._summary = choice, None
+        self._wished = choice.attributes
+        kind, _, ratio = choice.subset.partition(":")
+        self.subset.setCurrentIndex(max(0, self.subset.findData(kind)))
+        with QSignalBlocker(self.ratio), suppress(ValueError):
+            self.ratio.setValue(float(ratio or 1))
+
     def set_preparation(self, size: int, crop: str | None, seed: int) -> None:
         """Prepare pictures as the run will, so that it finds them prepared; `crop` None: the data's own."""
         if (size, crop, seed) != (self._size, self._crop, self._seed):
@@ -224,8 +235,11 @@ class DataPanel(QWidget):
 
     @Slot(str)
     def choose(self, spec: str) -> None:
-        """Other data; derived attributes go, chosen ones stay where the new data has them."""
-        self._choice = DataChoice(spec, self._choice.attributes or DEFAULT_ATTRIBUTES)
+        """Other data; derived attributes go, chosen ones stay where the new data has them.
+
+        What it lacks is chosen again in the next data that has it.
+        """
+        self._choice = DataChoice(spec, self._wished or DEFAULT_ATTRIBUTES)
         self.subset.setCurrentIndex(0)
         self._summary = None
         self._request()
@@ -236,6 +250,8 @@ class DataPanel(QWidget):
 
     def _request(self) -> None:
         self.title.setText(self._choice.title)
+        self.message.setObjectName("muted")
+        self.message.style().polish(self.message)
         self.message.setText(tr("Looking at the pictures…"))
         self.message.show()
         self.use.setEnabled(False)
@@ -243,6 +259,8 @@ class DataPanel(QWidget):
 
     def _show_nothing(self, text: str) -> None:
         self.title.setText(self._choice.title if text else tr("Choose faces to train on"))
+        self.message.setObjectName("warning" if text else "muted")
+        self.message.style().polish(self.message)
         hint = tr("Use drawn avatars, open a folder on the left, or drop a folder anywhere on this page.")
         self.message.setText(text or hint)
         for widget in (self.bar, self.cancel, *self._sections):
@@ -319,6 +337,7 @@ class DataPanel(QWidget):
     def _on_toggled(self, name: str, on: bool) -> None:
         rest = tuple(a for a in self._choice.attributes if a != name)
         if on or rest:
+            self._wished = (*(a for a in self._wished if a != name), *((name,) if on else ()))
             self._change(attributes=(*rest, name) if on else rest)
         else:
             self.attributes.tick(name)  # at least one must be learnt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import (
@@ -24,14 +25,14 @@ from PySide6.QtWidgets import (
 
 from introvac_studio import theme
 from introvac_studio.catalogue import preset_help
-from introvac_studio.data_summary import DataChoice, DataSummary
+from introvac_studio.data_summary import DataChoice, DataSummary, sound_choice
 from introvac_studio.language import tr
 from introvac_studio.run_request import RunRequest, default_run
 from introvac_studio.settings import RUNS, Settings, runs_folder
 from introvac_studio.widgets.config_form import ConfigForm, as_text
 from introvac_studio.widgets.form_area import form_area
 from introvac_studio.widgets.texts import heading, muted, tabular
-from trainer import config
+from trainer import config, run_names
 from trainer.run_files import CONFIG_FILE
 
 ELSEWHERE = ("data", "attributes", "derive", "subset")  # settings that the data panel chooses
@@ -246,6 +247,8 @@ class RunPanel(QWidget):
     @Slot(object)
     def set_choice(self, choice: DataChoice) -> None:
         """Other data, or other attributes of it."""
+        if choice == self._choice and self.data_title.text():
+            return  # what is known of it stays
         self._choice = choice
         self.data_title.setText(choice.title)
         self.data_title.setToolTip(choice.data)
@@ -258,13 +261,38 @@ class RunPanel(QWidget):
         """The folder of new runs."""
         return self._root
 
-    def clone(self, resolved: config.TrainConfig) -> None:
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What the form says, for `take_up`; made of JSON's types."""
+        choice = self._choice
+        return {
+            "data": choice.data,
+            "attributes": list(choice.attributes),
+            "derive": list(choice.derive),
+            "subset": choice.subset,
+            "preset": self.form.preset,
+            "values": self.form.values(),
+        }
+
+    def take_up(self, choices: dict[str, Any]) -> None:
+        """Fill the form with `choices`, as far as they are sound and their data is still there."""
+        choice = sound_choice(choices)
+        if choice is not None:
+            self.set_choice(choice)
+        if choices.get("preset") in config.PRESETS:
+            self.set_preset(choices["preset"])
+        values = choices.get("values")
+        if isinstance(values, dict):
+            known = {setting.name for _, setting in config.settings()} - set(ELSEWHERE)
+            self.form.set_values({name: str(value) for name, value in values.items() if name in known})
+
+    def clone(self, resolved: config.TrainConfig, run: Path) -> None:
         """A new run with the settings and data of another, to be changed and started."""
         self.set_run(None)
         self.set_phase("idle")
         self.show_config(resolved)
-        self._named = False
-        self._name_run()
+        self.name.setText(run_names.next_free(self._root / run.name).name)
+        self._named = True
         self._refresh()
         self.name.setFocus()
         self.name.selectAll()

@@ -106,6 +106,9 @@ def test_that_a_folder_brings_its_own_attributes_and_names_bad_pictures(
     assert panel.choice().attributes == ("Tall",)
     assert "3.png" in panel.skipped.toPlainText()
     assert panel.skipped.isVisibleTo(panel)
+    with qtbot.waitSignal(panel.choiceChanged, timeout=LONG):
+        panel.choose("avatars:64")
+    assert panel.choice().attributes == ("Eyeglasses", "FacialHair"), "what the folder lacked is chosen again"
 
 
 def test_that_it_says_where_validation_stands_in_for_a_test_split(

@@ -230,7 +230,8 @@ def test_that_a_run_is_cloned_copied_and_deleted(
     panel.clone_action.trigger()
     request = form.request()
     assert request.choice == DataChoice("avatars:96") and dict(request.values)["latent_dim"] == "8"
-    assert form.phase == "idle" and form.start.isEnabled() and not request.run.exists()
+    assert form.phase == "idle" and form.start.isEnabled() and request.run.name == "one-2"
+    assert desk.runs.data.choice() == request.choice
     bin_ = tmp_path / "bin"
 
     def to_trash(run: Path) -> tuple[bool, str]:

@@ -12,9 +12,11 @@ from pytestqt.qtbot import QtBot
 
 import trainer
 from introvac_studio.data_summary import DataChoice
+from introvac_studio.settings import Settings
 from introvac_studio.studio import Studio
 from tests.conftest import TINY
-from trainer import modelfile
+from trainer import modelfile, setup
+from trainer.run_files import EVENTS_FILE, write_config
 
 from .conftest import WAIT
 
@@ -125,3 +127,52 @@ def test_that_a_run_directory_opens_with_its_curves_and_its_model(
     qtbot.waitUntil(lambda: len(plots.curves.get("kl", ())) > 3, timeout=WAIT)
     assert ready.window.workspace == "train"
     qtbot.waitUntil(lambda: ready.state.model is not None and ready.state.model.size == 32, timeout=WAIT)
+
+
+def test_that_form_and_run_are_there_at_the_next_start(
+    ready: Studio, settings: Settings, qtbot: QtBot, tmp_path: Path
+) -> None:
+    training = ready.runs.training
+    told = training.run_panel.choices
+    training.run_panel._root = tmp_path / "other"
+    ready.shut_down()
+
+    def again() -> Studio:
+        made = Studio("cpu", settings)
+        qtbot.addWidget(made.window, before_close_func=lambda window: made.shut_down())
+        made.window.show_workspace("train")
+        with qtbot.waitExposed(made.window):
+            made.show()
+        return made
+
+    first = again()
+    assert first.runs.training.run_panel.choices == told and told["data"] == "avatars:96"
+    assert first.runs.data.choice() == DataChoice("avatars:96") and first.runs.follower is None
+    run = tmp_path / "run"
+    write_config(run, setup.resolve("quick", data="avatars:96", values=told["values"]))
+    (run / EVENTS_FILE).touch()
+    first.runs.show_run(run)
+    qtbot.waitUntil(lambda: first.runs.training.run_panel.state.text() == "Not finished.", timeout=WAIT)
+    first.shut_down()
+    second = again()
+    panel = second.runs.training.run_panel
+    qtbot.waitUntil(lambda: panel.phase == "done" and panel.run == run, timeout=WAIT)
+    assert panel.place.text().endswith(tmp_path.name)
+    second.runs.training.new_run()
+    second.shut_down()
+    assert settings.get("training/shown", "?") == ""
+
+
+def test_that_choices_that_make_no_sense_are_not_taken_up(ready: Studio, tmp_path: Path) -> None:
+    panel = ready.runs.training.run_panel
+    told = panel.choices
+    for found in (
+        {},
+        {"data": f"folder:{tmp_path / 'gone'}", "attributes": ["Hat"], "derive": [], "subset": "none"},
+        {"data": 3, "attributes": "Hat", "preset": "none", "values": [1]},
+        {"data": "avatars:5", "attributes": [1], "derive": None, "subset": "none"},
+    ):
+        panel.take_up(found)
+        assert panel.choices == told
+    panel.take_up({"values": {"nothing": "1", "epochs": 3, "data": "x"}})
+    assert panel.form.values() == {"epochs": "3"}

@@ -189,6 +189,7 @@ def test_that_a_request_is_understood_by_the_command_line(desk: Desk) -> None:
     [
         ("avatars:64", "quick-avatars-20260102-1"),
         ("folder:/faces/My pics: 2", "quick-My-pics-2-20260102-1"),
+        ("folder:/faces/Große Köpfe", "quick-Grosse-Kopfe-20260102-1"),
         ("celeba:/x", "quick-celeba-20260102-1"),
         ("/caches/small.64", "quick-small-64-20260102-1"),
     ],

@@ -13,7 +13,7 @@ from trainer.control import Control
 from trainer.errors import ConfigError, DataError
 from trainer.presence import Vigil, attended
 from trainer.run_files import ALIVE_FILE, LOCK_FILE
-from trainer.run_names import check_name, portable, rename
+from trainer.run_names import check_name, next_free, portable, rename
 
 
 @pytest.fixture
@@ -94,3 +94,18 @@ def test_that_a_run_in_training_keeps_its_name(run: Path) -> None:
     with pytest.raises(ConfigError, match="stop it first"):
         rename(run, "after", Vigil())
     assert run.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("there", "run", "free"),
+    [
+        ((), "first", "first-2"),
+        (("first-2", "first-3"), "first", "first-4"),
+        (("quick-avatars-20260102-1",), "quick-avatars-20260102-1", "quick-avatars-20260102-2"),
+        ((), "glasses-20260102", "glasses-20260102-2"),  # a date is no number of a run
+    ],
+)
+def test_that_the_next_name_counts_on(tmp_path: Path, there: tuple[str, ...], run: str, free: str) -> None:
+    for name in there:
+        (tmp_path / name).mkdir()
+    assert next_free(tmp_path / run) == tmp_path / free
