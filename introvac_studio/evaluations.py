@@ -7,11 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Qt, QUrl, Signal, Slot
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QFileDialog
 
-from introvac_studio import evaluation_results
+from introvac_studio import desktop, evaluation_results
 from introvac_studio.evaluation_request import EvaluationRequest, JudgeRequest
 from introvac_studio.judge_dialog import JudgeDialog
 from introvac_studio.language import mark, tr
@@ -122,6 +121,9 @@ class Evaluations(QObject):
         thread.happened.connect(self._on_event)
         thread.ended.connect(self._on_ended)
         self.panel.begin(text)
+        if self.view.results is None:
+            self.view.clear(tr("The results appear here when the evaluation is done; how far it is stands on "
+                               "the left. You can go on working meanwhile."))  # fmt: skip
         self.statusChanged.emit(status)
         thread.start()
 
@@ -151,6 +153,7 @@ class Evaluations(QObject):
             if ended.text:
                 self.alerted.emit(ended.text, "error", ended.details)
             self.statusChanged.emit("")
+            self._on_model()
             self.idle.emit()
         elif judge is not None:
             self._on_judge_trained(judge)
@@ -279,8 +282,8 @@ class Evaluations(QObject):
             self._visit(self.view.results.folder)
 
     def _visit(self, path: Path) -> None:
-        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.resolve()))):
-            self._complain(tr("Nothing here opens {path}; open it yourself.", path=path))
+        if trouble := desktop.visit(path):
+            self._complain(trouble)
 
     @Slot()
     def _save_report(self) -> None:

@@ -31,7 +31,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from introvac_studio import theme
+from introvac_studio import desktop, theme
 from introvac_studio.export_kinds import KINDS, Field, defaults, sound
 from introvac_studio.export_plan import Job, Material
 from introvac_studio.language import mark, tr, trn
@@ -138,13 +138,17 @@ class ExportDialog(QDialog):
         self.progress.setFixedSize(200, 28)
         self.progress.setTextVisible(False)
         self.export, self.copy_button = QPushButton(tr("Export")), QPushButton(tr("Copy picture"))
-        self.close_button = QPushButton(tr("Close"))
+        self.close_button, self.reveal = QPushButton(tr("Close")), QPushButton(tr("Show in folder"))
+        self.reveal.setToolTip(tr("Open the folder that the file was written to"))
+        self.reveal.hide()
+        self._written: Path | None = None  # the folder that was written to last
+        self._goal: Path | None = None  # of the ONNX files that are being written
         self.export.setObjectName("primary")
         self.export.setDefault(True)
         self.export.setMinimumWidth(112)
         self.close_button.setMinimumWidth(88)
         self.copy_button.setToolTip(tr("Put the picture on the clipboard"))
-        for button in (self.copy_button, self.close_button, self.folder):
+        for button in (self.copy_button, self.close_button, self.folder, self.reveal):
             button.setAutoDefault(False)
 
     def _lay_out(self) -> None:
@@ -185,7 +189,7 @@ class ExportDialog(QDialog):
         said.setContentsMargins(0, 0, 0, 0)
         foot.addWidget(words, 1)
         foot.addWidget(self.progress, 0, Qt.AlignmentFlag.AlignBottom)
-        for button in (self.copy_button, self.close_button, self.export):
+        for button in (self.reveal, self.copy_button, self.close_button, self.export):
             foot.addWidget(button, 0, Qt.AlignmentFlag.AlignBottom)
         column = QVBoxLayout(self)
         column.setContentsMargins(*[2 * theme.GRID] * 4)
@@ -209,6 +213,7 @@ class ExportDialog(QDialog):
         self.folder.clicked.connect(self._choose_folder)
         self.export.clicked.connect(self.write)
         self.copy_button.clicked.connect(self.copy)
+        self.reveal.clicked.connect(self._on_reveal)
         self.close_button.clicked.connect(self.reject)
 
     # -- kinds and options --------------------------------------------------------------------
@@ -489,6 +494,7 @@ class ExportDialog(QDialog):
     def _set_busy(self, busy: bool, text: str = "") -> None:
         for widget in (self.kinds, self.area, self.name, self.format, self.folder):
             widget.setEnabled(not busy)
+        self.reveal.setVisible(self._written is not None and not busy)
         self.progress.setVisible(busy)
         self.doing.setVisible(busy)
         self.message.setVisible(not busy)
@@ -511,6 +517,7 @@ class ExportDialog(QDialog):
         target = self.target
         if self._kind == "onnx":
             self._exporting_onnx = True
+            self._goal = target
             self._set_busy(True, tr("starting…"))
             self.folderWanted.emit(target)
             return
@@ -569,6 +576,8 @@ class ExportDialog(QDialog):
                     end.left_out,
                 )
             self._settings.set(FOLDER, str(target.parent))
+            self._written = target.parent
+            self.reveal.show()
             self._say(text, "good")
             if self.export.hasFocus():
                 self.close_button.setFocus()
@@ -577,9 +586,15 @@ class ExportDialog(QDialog):
     def show_onnx_end(self, text: str, trouble: str) -> None:
         """The ONNX files are there, or why they are not."""
         self._exporting_onnx = False
+        self._written = self._written if trouble else self._goal
         self._set_busy(False)
         self._show_target()
         self._say(trouble or text, "bad" if trouble else "good")
+
+    @Slot()
+    def _on_reveal(self) -> None:
+        if self._written is not None and (trouble := desktop.visit(self._written)):
+            self._say(trouble, "bad")
 
     @Slot()
     def copy(self) -> None:

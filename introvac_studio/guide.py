@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QUrl, Signal, Slot
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QPushButton
 
 import trainer
-from introvac_studio import faults, resources, theme
+from introvac_studio import desktop, faults, resources, theme
 from introvac_studio.about_dialog import AboutDialog
 from introvac_studio.actions import Command, Entry
 from introvac_studio.command_palette import CommandPalette
@@ -275,13 +274,11 @@ class Guide(QObject):
     def _visit(self, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            opened = QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
-        except OSError:
-            opened = False
-        if not opened:
-            self._window.notifications.notify(
-                tr("Nothing here opens {folder}; open it yourself.", folder=folder), "warning"
-            )
+            trouble = desktop.visit(folder)
+        except OSError as error:
+            trouble = str(error)
+        if trouble:
+            self._window.notifications.notify(trouble, "warning")
 
 
 def _letters(text: str) -> str:

@@ -7,12 +7,14 @@ import zlib
 from dataclasses import dataclass
 from functools import partial
 
-from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QByteArray, QEvent, QKeyCombination, QSize, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
     QColor,
     QGuiApplication,
+    QKeyEvent,
+    QKeySequence,
     QPainter,
     QPaintEvent,
     QResizeEvent,
@@ -46,6 +48,8 @@ from introvac_studio.settings import Settings
 
 LAYOUT_VERSION = 3
 LEFT = Qt.DockWidgetArea.LeftDockWidgetArea
+_FIRST_KEY = QKeyCombination(Qt.KeyboardModifier.ControlModifier, Qt.Key.Key_K)  # of two
+_HINT_MS = 2500
 _REACH = 48  # pixels of a floating dock that must be on a screen, each way
 _VIEW, _DOCKS = mark("&View"), mark("&Docks")
 _SIZE, _FRAME = QSize(1280, 800), QSize(16, 48)  # of a first window, and what a desktop adds around it
@@ -536,6 +540,18 @@ class MainWindow(QMainWindow):
         """Let the window go."""
         self._may_close = True
         self.close()
+
+    def event(self, event: QEvent) -> bool:
+        """The first of two keys of a shortcut says what it waits for."""
+        if (
+            event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and event.keyCombination() == _FIRST_KEY
+        ):
+            keys = QKeySequence(_FIRST_KEY).toString(QKeySequence.SequenceFormat.NativeText)
+            text = tr("{keys}: now press the second key (F1 lists them)", keys=keys)
+            self.statusBar().showMessage(text, _HINT_MS)
+        return super().event(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

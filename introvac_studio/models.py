@@ -110,6 +110,13 @@ class Models(QObject):
             self._newer = step
             self._show_list()
 
+    @Slot(object)
+    def on_made(self, path: Path) -> None:
+        """A run has ended with a model: it is among those to choose from, behind the open one."""
+        recent = [p for p in self._settings.texts("model/recent") if p != str(path)]
+        self._settings.set_texts("model/recent", [*recent[:1], str(path), *recent[1:]][:RECENT])
+        self._show_list()
+
     def set_device(self, device: str) -> None:
         """Open the model again, where pictures are computed from now on."""
         self.device = device

@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QFileSystemWatcher, QObject, QTimer, QUrl, Signal, Slot
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtCore import QFileSystemWatcher, QObject, QTimer, Signal, Slot
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
+from introvac_studio import desktop
 from introvac_studio.data_summary import DataChoice
 from introvac_studio.language import tr
 from introvac_studio.panels.runs import RunsPanel
@@ -221,8 +222,8 @@ class RunBrowser(QObject):
 
     @Slot(object)
     def _on_folder(self, run: Path) -> None:
-        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(run))):
-            self.complained.emit(tr("There is no file manager to open {folder}.", folder=run))
+        if trouble := desktop.visit(run):
+            self.complained.emit(trouble)
 
     @Slot()
     def _on_add(self) -> None:

@@ -41,6 +41,7 @@ class Runs(QObject):
         complained(str): what did not work; nothing is lost.
         told(str, str, object): a text, its kind, and an action or None.
         saved(Path, int): a run has written a model, at a step.
+        made(Path): a run has ended with this model.
         alerted(str, str, str): what the user should know wherever they look: text, kind and details.
         idle: no child is left; after `stop`.
     """
@@ -51,6 +52,7 @@ class Runs(QObject):
     complained = Signal(str)
     told = Signal(str, str, object)
     saved = Signal(object, int)
+    made = Signal(object)
     alerted = Signal(str, str, str)
     idle = Signal()
 
@@ -76,7 +78,7 @@ class Runs(QObject):
         training, data = self.training, self.data
         training.startRequested.connect(self._start)
         training.continueRequested.connect(self._continue)
-        training.openRunRequested.connect(self.show_run)
+        training.openRunRequested.connect(self.attach)
         training.pauseRequested.connect(self._pause)
         training.resumeRequested.connect(self._resume)
         training.stopRequested.connect(self._stop)
@@ -108,6 +110,7 @@ class Runs(QObject):
         self.data_thread.failed.connect(data.on_failed)
         training.run_panel.take_up(self._settings.choices(_FORM))
         data.take_up(training.run_panel.choice)
+        self._on_form_changed()
 
     def docks(self) -> tuple[Dock, ...]:
         """The workspace's panels."""
@@ -195,6 +198,8 @@ class Runs(QObject):
         if ended.text:
             self.alerted.emit(self._of_run(ended.text), "error", ended.details)
         self.training.on_ended(ended)
+        if ended.made is not None:
+            self.made.emit(ended.made)
 
     @Slot()
     def _pause(self) -> None:

@@ -247,6 +247,7 @@ class Studio(QObject):
         self.linking.pictureChosen.connect(browsing.open_picture)
         self.runs.openModelRequested.connect(self._on_snapshot)
         self.runs.saved.connect(models.on_saved)
+        self.runs.made.connect(models.on_made)
 
     def _connect_pages(self) -> None:
         """What comes to the front, and the looks of it all."""
@@ -360,8 +361,7 @@ class Studio(QObject):
 
     @Slot(object)
     def _on_run_wanted(self, run: Path) -> None:
-        self.runs.show_run(run)
-        self.window.show_workspace("train")
+        self.runs.attach(run)
 
     @Slot(object)
     def _on_snapshot(self, path: Path) -> None:

@@ -343,7 +343,7 @@ class RunsPanel(QWidget):
         head.setHighlightSections(False)
         head.setStretchLastSection(True)
         head.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        for column, width in enumerate((206, 116, 140, 62, 62, 62, 80, 74)):
+        for column, width in enumerate((184, 116, 124, 80, 62, 62, 76, 70)):
             head.resizeSection(column, width)
         head.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         view.sortByColumn(8, Qt.SortOrder.DescendingOrder)

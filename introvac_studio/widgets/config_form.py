@@ -249,6 +249,11 @@ class ConfigForm(QWidget):
         self._headings: list[tuple[QLabel, list[str]]] = []
         self.everything = QCheckBox(tr("Show advanced settings too"))
         self.everything.toggled.connect(self._fold)
+        self.search = QLineEdit()
+        self.search.setPlaceholderText(tr("Find a setting, such as learning rate or beta_g"))
+        self.search.setAccessibleName(tr("Find a setting"))
+        self.search.setClearButtonEnabled(True)
+        self.search.textChanged.connect(self._on_search)
         body = QWidget()
         self._layout = QGridLayout(body)
         self._layout.setContentsMargins(2 * theme.GRID, theme.GRID, 2 * theme.GRID, theme.GRID)
@@ -260,6 +265,7 @@ class ConfigForm(QWidget):
         area = form_area(body, framed=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.search)
         layout.addWidget(area, 1)
         foot = QVBoxLayout()
         foot.setContentsMargins(2 * theme.GRID, 0, 2 * theme.GRID, 0)
@@ -401,14 +407,24 @@ class ConfigForm(QWidget):
 
     @Slot(bool)
     def _fold(self, everything: bool) -> None:
+        words = self.search.text().casefold().split()
         for row in self._rows.values():
             show = everything or not row.advanced or row.name in self._values
+            if words:
+                about = f"{row.name} {row.label.text()} {row.label.toolTip()}".casefold()
+                show = all(word in about for word in words)
             for widget in (row.label, row.editor):
                 widget.setVisible(show)
             row.revert.setVisible(show and row.name in self._values)
             row.error.setVisible(show and row.name in self.errors)
         for heading, names in self._headings:
             heading.setVisible(any(not self._rows[name].label.isHidden() for name in names))
+
+    @Slot()
+    def _on_search(self) -> None:
+        """What fits is shown, advanced or not."""
+        self.everything.setEnabled(not self.search.text().strip())
+        self._fold(self.everything.isChecked())
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """A wheel scrolls the form; it changes a value only where one is being edited."""

@@ -19,13 +19,52 @@ from introvac_studio.widgets.loss_groups import Group, Line, help_of
 from introvac_studio.widgets.loss_readout import Elided, Readout, number
 from introvac_studio.widgets.texts import tabular
 
+_TICK_PX = 24  # between two labels of a logarithmic axis
+
+
+def log_ticks(low: float, high: float, most: int) -> list[float]:
+    """Where to label a logarithmic axis from `low` to `high` (both log10): round values, `most` at most."""
+    first, last = math.floor(low), math.ceil(high)
+    for digits in ((1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 5), (1, 3), (1,)):
+        ticks = [e + math.log10(d) for e in range(first, last + 1) for d in digits]
+        ticks = [t for t in ticks if low <= t <= high]
+        if 2 <= len(ticks) <= most:
+            return ticks
+        if len(ticks) < 2:
+            break
+    if len(ticks) > most:  # decades, of which each second one or fewer
+        return ticks[:: math.ceil(len(ticks) / max(most, 1))]
+    least, greatest = 10.0**low, 10.0**high  # less than a step of those: round values between them
+    top = math.floor(math.log10(greatest))
+    for step in (factor * 10.0**e for e in range(top, top - 9, -1) for factor in (5, 2, 1)):
+        first, last = math.ceil(least / step), math.floor(greatest / step)
+        if last > first:
+            ticks = [math.log10(k * step) for k in range(first, last + 1)]
+            return ticks[:: math.ceil(len(ticks) / max(most, 1))]
+    return ticks
+
+
+def log_labels(ticks: Sequence[float]) -> list[str]:
+    """The values of `log_ticks`, with as many digits as tell them apart."""
+    texts: list[str] = []
+    for digits in range(3, 9):
+        texts = [f"{10.0**t:.{digits}g}" for t in ticks]
+        if len(set(texts)) == len(texts):
+            break
+    return texts
+
 
 class _Axis(pg.AxisItem):
     """Ticks in plain numbers: thousands separated, images seen in millions."""
 
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
+        if not self.logMode or not minVal < maxVal:
+            return super().tickValues(minVal, maxVal, size)
+        return [(1.0, log_ticks(minVal, maxVal, max(2, int(size / _TICK_PX))))]
+
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
         if self.logMode:
-            return [f"{10.0**v:.3g}" for v in values]
+            return log_labels(values)
         if self.orientation == "left" and max((abs(v) for v in values), default=0) >= 1e4:
             return [f"{v:.3g}" for v in values]
         if self.orientation == "bottom" and max((abs(v) for v in values), default=0) >= 1e6:

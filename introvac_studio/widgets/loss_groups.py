@@ -42,7 +42,7 @@ def standard() -> list[Group]:
     train, valid = tr("train"), tr("valid")
     return [
         Group(
-            "reconstruction", tr("Reconstruction (L1)"),
+            "reconstruction", tr("Reconstruction"),
             (
                 Line("reconstruction", train, BLUE),
                 Line("valid:reconstruction", valid, GREY),

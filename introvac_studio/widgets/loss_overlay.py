@@ -52,7 +52,8 @@ class OverlayPlots(LossPlots):
                 lines += self._lines_of(template, run, i)
             if lines:
                 shown = before.get(template.key, template.shown)
-                self.groups.append(replace(template, lines=tuple(lines), shown=shown))
+                title = _entitled(template, runs)
+                self.groups.append(replace(template, title=title, lines=tuple(lines), shown=shown))
         old, self._plots, self._placed = self._plots, {}, []  # their lines are of the runs before
         for plot in old.values():
             self._grid.removeWidget(plot)
@@ -71,9 +72,8 @@ class OverlayPlots(LossPlots):
         return groups
 
     def _lines_of(self, group: Group, run: Shown, index: int) -> list[Line]:
-        """A run's lines of a plot: training where there is some, else validation; the first one solid."""
-        there = [line for line in group.lines if line.key in run.curves.series]
-        chosen = [line for line in there if not line.dots] or there
+        """A run's lines of a plot, the first one solid."""
+        chosen = _chosen(group, run)
         series = {line.key: run.curves.series[line.key] for line in chosen}
         if len(chosen) > 2:  # one for each attribute: their mean is what two runs are compared by
             whole = min(len(steps) for steps, _ in series.values())
@@ -95,6 +95,20 @@ class OverlayPlots(LossPlots):
             name = run.name if len(chosen) == 1 else f"{run.name} · {line.name}"
             made.append(Line(key, name, run.colour, dashed=k > 0))
         return made
+
+
+def _chosen(group: Group, run: Shown) -> list[Line]:
+    """What a run has of a plot: training where there is some, else validation."""
+    there = [line for line in group.lines if line.key in run.curves.series]
+    return [line for line in there if not line.dots] or there
+
+
+def _entitled(group: Group, runs: Sequence[Shown]) -> str:
+    """A plot's title, with what its dotted curves are where runs have two of them."""
+    pair = next((pair for run in runs if len(pair := _chosen(group, run)) == 2), None)
+    if pair is None:
+        return group.title
+    return tr("{title}: {first}, dotted {second}", title=group.title, first=pair[0].name, second=pair[1].name)
 
 
 class _Key(QWidget):

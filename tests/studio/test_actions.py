@@ -17,6 +17,7 @@ from introvac_studio.command_palette import CommandPalette, ranked
 from introvac_studio.settings import Settings
 from introvac_studio.shortcuts import as_text, rows
 from introvac_studio.shortcuts_dialog import ShortcutsDialog
+from introvac_studio.studio import Studio
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
@@ -182,6 +183,15 @@ def test_that_keys_can_be_changed_and_are_remembered(desk: Desk, qtbot: QtBot, t
     dialog.failed.connect(failed.append)
     dialog.save_to(tmp_path / "none" / "keys.txt")
     assert len(failed) == 1 and "keys.txt" in failed[0]
+
+
+def test_that_the_first_of_two_keys_says_what_it_waits_for(studio: Studio, qtbot: QtBot) -> None:
+    page, bar = studio.window.workspaces["edit"], studio.window.statusBar()
+    page.docks["history"].close()
+    qtbot.keyClick(page, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    assert bar.currentMessage().endswith("now press the second key (F1 lists them)")
+    qtbot.keyClick(page, Qt.Key.Key_0)
+    qtbot.waitUntil(lambda: not page.docks["history"].isHidden())
 
 
 def test_that_bad_remembered_keys_are_ignored(qtbot: QtBot, tmp_path: Path) -> None:

@@ -76,3 +76,21 @@ def test_that_small_numbers_can_be_typed(form: ConfigForm, qtbot: QtBot) -> None
     editor.selectAll()  # type: ignore[union-attr]
     qtbot.keyClicks(editor, "2e-4")
     assert form.values() == {"learning_rate": "0.0002"}
+
+
+def test_that_words_find_settings_by_name_and_meaning_also_advanced_ones(form: ConfigForm) -> None:
+    def shown() -> set[str]:
+        return {name for name, row in form._rows.items() if not row.label.isHidden()}
+
+    before = shown()
+    form.search.setText("beta_g")
+    assert shown() == {"beta_g"}
+    form.search.setText("LEARNING rate")
+    assert "learning_rate" in shown() and shown() < set(form._rows)
+    assert [h.isHidden() for h, names in form._headings] == [
+        not shown() & set(names) for _, names in form._headings
+    ]
+    form.search.setText("no such thing")
+    assert not shown()
+    form.search.clear()
+    assert shown() == before

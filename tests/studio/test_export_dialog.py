@@ -97,6 +97,7 @@ def export(dialog: ExportDialog, qtbot: QtBot, name: str) -> Path:
     QTest.mouseClick(dialog.export, LEFT)
     qtbot.waitUntil(lambda: not dialog.busy, timeout=WAIT)
     assert dialog.message.text().startswith(f"Saved {path.name}"), dialog.message.text()
+    assert dialog.reveal.isVisible()
     return path
 
 

@@ -94,6 +94,19 @@ def test_that_newer_weights_are_offered_and_opened(opened: Studio, qtbot: QtBot,
     assert opened.state.model.digest == again
 
 
+def test_that_the_model_of_a_run_that_ended_is_among_those_to_choose(
+    studio: Studio, qtbot: QtBot, model: Path
+) -> None:
+    box = studio.window.model_box
+    assert model not in [box.itemData(i) for i in range(box.count())]
+    studio.runs.made.emit(model)
+    assert model in [box.itemData(i) for i in range(box.count())]
+    assert box.currentData() == studio.state.model.path
+    studio.comparing._offer()
+    offered = studio.comparing.panel.model
+    assert model in [offered.itemData(i) for i in range(offered.count())]
+
+
 def test_that_few_copies_are_kept_and_only_of_runs(model: Path, tiny_model: Path) -> None:
     keeping = Keeping()
     assert keeping.keep(tiny_model, modelfile.load(tiny_model).digest) is None

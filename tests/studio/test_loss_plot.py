@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from introvac_studio.settings import Settings
 from introvac_studio.widgets.loss_data import MAX_POINTS, Curve, Unit, decimate, visible
+from introvac_studio.widgets.loss_graph import log_labels, log_ticks
 from introvac_studio.widgets.loss_panel import LossPanel
 from introvac_studio.widgets.loss_plot import LossPlots
 from introvac_studio.widgets.loss_toolbar import LossToolbar
@@ -168,6 +169,17 @@ def test_that_the_toolbar_sets_scale_and_axis(plots: LossPlots, qtbot: QtBot) ->
     assert bar.where.text() == "epoch 1.50"
     bar.smoothing.setValue(0)
     assert plots.plots()[0].shown_points()["kl"][0] == 0  # nothing faint behind the raw curve itself
+
+
+@pytest.mark.parametrize("most", [2, 3, 5, 9])
+@pytest.mark.parametrize("span", [(-1.0, 0.0), (-4, 2), (-1.2, -1.1), (2.3, 2.301), (-0.05, 0.05), (-12, 3)])
+def test_that_a_logarithmic_axis_has_few_round_labels(span: tuple[float, float], most: int) -> None:
+    ticks = log_ticks(*span, most)
+    labels = log_labels(ticks)
+    assert 1 <= len(ticks) <= most and len(set(labels)) == len(ticks)
+    assert all(span[0] <= t <= span[1] for t in ticks)
+    assert [float(text) for text in labels] == pytest.approx([10**t for t in ticks], rel=1e-6)
+    assert max(map(len, labels)) <= 6
 
 
 def test_that_new_points_are_drawn_plot_by_plot(plots: LossPlots, qtbot: QtBot) -> None:

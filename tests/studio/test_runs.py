@@ -206,6 +206,7 @@ def test_that_runs_are_listed_filtered_overlaid_and_shown(desk: Studio, qtbot: Q
     qtbot.waitUntil(lambda: training.losses.overlaid, timeout=WAIT)
     overlay = training.losses.overlay
     assert {run.name for run in overlay.shown} == {"one", "two"}
+    assert "Game losses: encoder, dotted decoder" in [g.title for g in overlay.plots.groups]
     group = next(g for g in overlay.plots.groups if g.key == "kl")
     assert len(group.lines) == 2 and group.lines[0].colour != group.lines[1].colour
     assert len(overlay.plots.curves[group.lines[0].key]) == len(overlay.plots.curves[group.lines[1].key]) > 3

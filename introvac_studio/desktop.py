@@ -1,0 +1,19 @@
+"""What is left to the desktop: folders, reports and help that its own programs open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices
+
+from introvac_studio.language import tr
+
+
+def visit(path: Path) -> str:
+    """Open a file or folder with the program that the desktop has for it; why not, or empty."""
+    if not path.exists():
+        return tr("{path} is not there any more.", path=path)
+    if QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.resolve()))):
+        return ""
+    return tr("Nothing here opens {path}; open it yourself.", path=path)
