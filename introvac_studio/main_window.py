@@ -51,6 +51,7 @@ LEFT = Qt.DockWidgetArea.LeftDockWidgetArea
 _FIRST_KEY = QKeyCombination(Qt.KeyboardModifier.ControlModifier, Qt.Key.Key_K)  # of two
 _HINT_MS = 2500
 _REACH = 48  # pixels of a floating dock that must be on a screen, each way
+_OWN = QByteArray(b"own")  # before a layout that the user made
 _VIEW, _DOCKS = mark("&View"), mark("&Docks")
 _SIZE, _FRAME = QSize(1280, 800), QSize(16, 48)  # of a first window, and what a desktop adds around it
 _ROOMY = 1200  # width from which the program's name stands in the top row
@@ -157,7 +158,8 @@ class Workspace(QMainWindow):
         squeezed = any(s.narrow for s in self._specs) and self.width() < self._room
         if squeezed != self._squeezed and not self.own:
             self._squeezed = squeezed
-            QTimer.singleShot(0, self, self.arrange)
+            if self._awaiting.isEmpty():
+                QTimer.singleShot(0, self, self.arrange)
 
     @property
     def specs(self) -> tuple[Dock, ...]:
@@ -171,28 +173,33 @@ class Workspace(QMainWindow):
         return f"window/layout.{LAYOUT_VERSION}.{self.objectName()}.{names:08x}"
 
     def remembered(self) -> QByteArray:
-        """The layout as bytes."""
+        """The layout as bytes; none for the default one of a narrow window, which a wide one cannot use."""
+        if self._squeezed and not self.own:
+            return QByteArray()
         if not self._awaiting.isEmpty():
             return self._awaiting
-        return QByteArray(b"own" if self.own else b"") + self.saveState(LAYOUT_VERSION)
+        return (_OWN if self.own else QByteArray()) + self.saveState(LAYOUT_VERSION)
 
     def take_up(self, layout: QByteArray) -> None:
         """A layout of `remembered`; the default one where it cannot be read.
 
-        Sizes are shares of the room that there is: a page that was not seen yet takes them up when it is.
+        Sizes are shares of the room that there is: a page that is not on screen takes it up when it is.
         """
-        self._restore(layout)
-        if self.arranged and not self.isVisible():
-            self._awaiting = layout
+        if self.isVisible():
+            self._restore(layout)
+        else:
+            self._awaiting, self.arranged = layout, True
+            self.own = layout.startsWith(_OWN)
 
     def _restore(self, layout: QByteArray) -> None:
-        own = layout.startsWith(QByteArray(b"own"))
+        own = layout.startsWith(_OWN)
         self._arranging = True
-        self.arranged = self.restoreState(layout.mid(3) if own else layout, LAYOUT_VERSION)
+        self.arranged = self.restoreState(layout.mid(_OWN.size()) if own else layout, LAYOUT_VERSION)
         self._arranging = False
         if self.arranged:
             self.own = own
             self.bring_back()
+            QTimer.singleShot(0, self, self._trim_titles)
         else:
             self.arrange()
 
@@ -220,16 +227,14 @@ class Workspace(QMainWindow):
         super().showEvent(event)
         QTimer.singleShot(0, self, self._rest_behind)
         if not self._awaiting.isEmpty():
-            QTimer.singleShot(0, self, self._restore_sizes)
+            layout, self._awaiting = self._awaiting, QByteArray()
+            if self._squeezed and not self.own:
+                self.arrange()  # it may have been left by a wider window
+            else:
+                self._restore(layout)
         if not self.arranged:
             self.arranged = True
             QTimer.singleShot(0, self, self.resize_docks)  # sizes mean something only once there is a window
-
-    @Slot()
-    def _restore_sizes(self) -> None:
-        if not self._awaiting.isEmpty():
-            layout, self._awaiting = self._awaiting, QByteArray()
-            self._restore(layout)
 
     @Slot()
     def _trim_titles(self) -> None:

@@ -146,7 +146,9 @@ class RunTable(QAbstractTableModel):
             side = Qt.AlignmentFlag.AlignRight if column in _RIGHT else Qt.AlignmentFlag.AlignLeft
             return side | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.ToolTipRole:
-            return run.error if run.error and column <= 1 else str(run.path)
+            if run.error and column <= 1:
+                return run.error
+            return self._text(run, column) if column in (1, 2) else str(run.path)
         if role == Qt.ItemDataRole.ForegroundRole and column == 1:
             p = theme.current()
             colours = {"running": p.good, "paused": p.warn, "failed": p.bad, "broken": p.bad,
@@ -334,7 +336,7 @@ class RunsPanel(QWidget):
         view.setWordWrap(False)
         view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         view.setTabKeyNavigation(False)
-        view.setIconSize(QSize(64, 32))
+        view.setIconSize(QSize(48, 24))
         view.setSortingEnabled(True)
         view.verticalHeader().hide()
         view.verticalHeader().setDefaultSectionSize(40)
@@ -343,7 +345,7 @@ class RunsPanel(QWidget):
         head.setHighlightSections(False)
         head.setStretchLastSection(True)
         head.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        for column, width in enumerate((184, 116, 124, 80, 62, 62, 76, 70)):
+        for column, width in enumerate((232, 98, 138, 62, 64, 64, 74, 68)):
             head.resizeSection(column, width)
         head.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         view.sortByColumn(8, Qt.SortOrder.DescendingOrder)

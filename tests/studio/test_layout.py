@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import QByteArray, QPoint, QSize, Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QLabel, QMainWindow, QWidget
+from PySide6.QtWidgets import QLabel, QMainWindow, QTabBar, QWidget
 from pytestqt.qtbot import QtBot
 
 from introvac_studio.main_window import LEFT, Dock, MainWindow, Workspace
@@ -75,6 +75,13 @@ def places(workspace: Workspace) -> dict[str, tuple[object, ...]]:
     return found
 
 
+def tabs_on(page: Workspace) -> list[str]:
+    """The tabs that can be seen on a page."""
+    bars = [bar for bar in page.findChildren(QTabBar) if bar.isVisible()]
+    seen = [bar for bar in bars if bar.geometry().intersects(page.rect())]
+    return [bar.tabText(i) for bar in seen for i in range(bar.count())]
+
+
 def scramble(workspace: Workspace) -> None:
     docks = workspace.docks
     docks["editor"].setFloating(True)
@@ -103,9 +110,11 @@ def test_that_layout_workspace_and_tab_are_remembered(
     window.remember()
     again = make(qtbot, settings)
     docks = again.workspaces["edit"].docks
-    assert again.workspace == "train" and again.workspaces["edit"].own
+    assert again.workspace == "train"
     log = again.workspaces["train"].docks["log"]
     qtbot.waitUntil(lambda: not log.visibleRegion().isEmpty())
+    assert again.workspaces["edit"].own
+    again.show_workspace("edit")
     assert docks["editor"].isFloating() and docks["faces"].isHidden()
     assert again.workspaces["edit"].dockWidgetArea(docks["latent"]) == AREAS.RightDockWidgetArea
 
@@ -134,6 +143,25 @@ def test_that_sizes_are_remembered_of_pages_that_come_to_the_front_later(
     again.show_workspace("train")
     run = again.workspaces["train"].docks["run"]
     qtbot.waitUntil(lambda: abs(run.width() - there) < 4)
+
+
+def test_that_a_remembered_layout_has_each_tab_and_each_title_once(
+    window: MainWindow, qtbot: QtBot, settings: Settings
+) -> None:
+    window.show_workspace("train")
+    window.show_workspace("edit")
+    window.remember()
+    again = make(qtbot, settings)
+    for name in ("train", "edit"):
+        again.show_workspace(name)
+        page = again.workspaces[name]
+        groups = {frozenset([dock, *page.tabifiedDockWidgets(dock)]) for dock in page.docks.values()}
+        wanted = sorted(dock.windowTitle() for group in groups if len(group) > 1 for dock in group)
+        assert len(wanted) > 1
+        qtbot.waitUntil(lambda page=page, wanted=wanted: sorted(tabs_on(page)) == wanted)
+        for group in groups:
+            titled = [dock for dock in group if dock.titleBarWidget() is None]
+            assert bool(titled) == (len(group) == 1)
 
 
 def test_that_a_layout_of_other_docks_or_rubbish_is_the_default(
