@@ -345,7 +345,7 @@ class RunsPanel(QWidget):
         head.setHighlightSections(False)
         head.setStretchLastSection(True)
         head.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        for column, width in enumerate((232, 98, 138, 62, 64, 64, 74, 68)):
+        for column, width in enumerate((224, 98, 146, 62, 64, 64, 74, 68)):
             head.resizeSection(column, width)
         head.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         view.sortByColumn(8, Qt.SortOrder.DescendingOrder)

@@ -80,7 +80,7 @@ class LossGraph(QWidget):
     ranged = Signal(float, float)  # the user zoomed in x
     reset = Signal()
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: Group, names: bool = True) -> None:
         super().__init__()
         self.group = group
         self.zoomed_y = False
@@ -90,7 +90,7 @@ class LossGraph(QWidget):
         self.title = Elided(group.title)
         self.title.setObjectName("muted")
         self.title.setToolTip(help_of(group.key))
-        self.readout = Readout()
+        self.readout = Readout(names)
         axes = {"left": _Axis("left"), "bottom": _Axis("bottom")}
         self.view = pg.PlotWidget(axisItems=axes)
         self.view.setMinimumSize(120, 72)

@@ -41,6 +41,8 @@ def distinct(paths: Sequence[tuple[str, str]]) -> list[str]:
 class OverlayPlots(LossPlots):
     """Loss plots whose curves come from several finished or growing runs at once."""
 
+    NAMES = False  # the legend on top has them
+
     def show_runs(self, runs: Sequence[Shown]) -> None:
         """Show these and no others; the view stays where the user zoomed to."""
         self.groups, before = [], {group.key: group.shown for group in self.groups}

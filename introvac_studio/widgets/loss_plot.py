@@ -41,6 +41,8 @@ class LossPlots(QWidget):
     groupsChanged = Signal()
     cursorMoved = Signal(str)
 
+    NAMES = True  # whether the header of a plot names its curves
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName(tr("Loss curves"))
@@ -278,7 +280,7 @@ class LossPlots(QWidget):
         self.groupsChanged.emit()
 
     def _make(self, group: Group) -> None:
-        plot = LossGraph(group)
+        plot = LossGraph(group, self.NAMES)
         plot.moved.connect(self._on_moved)
         plot.ranged.connect(self._on_ranged)
         plot.reset.connect(self.reset_view)

@@ -12,6 +12,8 @@ from introvac_studio import theme
 from introvac_studio.widgets.texts import tabular
 
 _MARK = 8  # pixels of a line beside its name
+_DIGIT = 8  # pixels of a digit of a value
+_LEAST, _MOST = 48, 240  # pixels of room for values
 
 
 def number(value: float) -> str:
@@ -39,17 +41,26 @@ class Elided(QLabel):
 
 
 class Readout(QWidget):
-    """Coloured marks, names and values of a plot's curves, right-aligned; names go first when narrow."""
+    """Coloured marks, names and values of a plot's curves, right-aligned; names go first when narrow.
 
-    def __init__(self) -> None:
+    Args:
+        names: whether names are drawn; else a legend elsewhere says what the colours are.
+    """
+
+    def __init__(self, names: bool = True) -> None:
         super().__init__()
+        self._named = names
         self._parts: list[tuple[QColor, bool, str, str]] = []
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(20)
-        self.setMinimumWidth(48)
+        self.setMinimumWidth(_LEAST)
 
     def show_values(self, parts: list[tuple[QColor, bool, str, str]]) -> None:
         self._parts = parts
+        room = sum(_MARK + 12 + _DIGIT * len(value) for *_, value in parts)  # the title gives way to numbers
+        room = min(max(room, _LEAST), _MOST)
+        if not self.minimumWidth() - 2 * _DIGIT <= room <= self.minimumWidth():
+            self.setMinimumWidth(room)
         self.setToolTip("\n".join(f"{name}: {value}" for _, _, name, value in parts))
         self.setAccessibleName(", ".join(f"{name} {value}" for _, _, name, value in parts))
         self.update()
@@ -89,7 +100,7 @@ class Readout(QWidget):
 
     def _names(self, metrics: QFontMetrics, room: int) -> list[str]:
         """The names as they fit: whole, shortened, all but the first, or none."""
-        whole = [name for _, _, name, _ in self._parts]
+        whole = [name if self._named else "" for _, _, name, _ in self._parts]
         short = [metrics.elidedText(name, Qt.TextElideMode.ElideRight, 48) for name in whole]
         for names in (whole, short, ["", *short[1:]]):
             if sum(metrics.horizontalAdvance(name) + 4 for name in names if name) <= room:
