@@ -110,7 +110,7 @@ def _pace(run: Path) -> float:
 def _watched(desk: Desk, more: int) -> float:
     run = desk.train()
     Stream(desk, more)
-    desk.until(lambda: _step(run) >= TO)
+    desk.until(lambda: _step(run) >= TO, every=0.5)  # looking costs as well
     desk.stop()
     return _pace(run)
 

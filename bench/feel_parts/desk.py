@@ -52,12 +52,12 @@ class Desk:
         self.until(lambda: state.codes is not None and editor.picture is not None)
         self._runs = 0
 
-    def until(self, condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
-        """Let the window live until the condition holds; it is looked at every 5 ms."""
+    def until(self, condition: Callable[[], Any], seconds: float = PATIENCE, every: float = 0.005) -> None:
+        """Let the window live until the condition holds, which is looked at every so many seconds."""
         loop, end = QEventLoop(), time.monotonic() + seconds
         looking = QTimer()
         looking.timeout.connect(lambda: (condition() or time.monotonic() > end) and loop.quit())
-        looking.start(5)
+        looking.start(round(1000 * every))
         loop.exec()
         looking.stop()
         if not condition():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,7 @@ from introvac_studio.widgets.loss_groups import Group, Line, help_of
 from introvac_studio.widgets.loss_readout import Elided, Readout, number
 from introvac_studio.widgets.texts import tabular
 
+LATEST = 2.0  # seconds after which points are drawn that share a pixel with the last one
 _TICK_PX = 24  # between two labels of a logarithmic axis
 
 
@@ -86,7 +88,9 @@ class LossGraph(QWidget):
         self.zoomed_y = False
         self._lines: dict[str, tuple[Line, pg.PlotDataItem, pg.PlotDataItem]] = {}
         self._setting = False
-        self._ends: dict[str, float] = {}
+        self._drawn: dict[str, float] = {}  # the last x of each curve
+        self._drawn_range: tuple[float, float] | None = None
+        self._drawn_at = 0.0
         self.title = Elided(group.title)
         self.title.setObjectName("muted")
         self.title.setToolTip(help_of(group.key))
@@ -200,7 +204,8 @@ class LossGraph(QWidget):
                 if len(py):
                     least, most = span(py, top or not both)
                     low, high = min(low, least), max(high, most)
-            self._ends[line.key] = float(curve.raw[-1] if line.dots else curve.smooth()[-1])
+            self._drawn[line.key] = float(x[-1])
+        self._drawn_range, self._drawn_at = x_range, time.monotonic()
         self._setting = True
         item.getViewBox().setXRange(*x_range, padding=0)
         if not self.zoomed_y and low <= high:
@@ -211,6 +216,19 @@ class LossGraph(QWidget):
         self.game.setVisible(game_at is not None)
         if game_at is not None:
             self.game.setValue(game_at)
+
+    def lag(self, curves: dict[str, Curve], unit: Unit, x_range: tuple[float, float]) -> float:
+        """By how many pixels the curves have grown since they were drawn; infinite after `LATEST` seconds."""
+        if x_range != self._drawn_range:
+            return math.inf
+        grown = 0.0
+        for line in self.group.lines:
+            curve = curves.get(line.key)
+            if curve is not None and len(curve):
+                grown = max(grown, float(curve.along(unit)[-1]) - self._drawn.get(line.key, -math.inf))
+        if grown and time.monotonic() - self._drawn_at > LATEST:
+            return math.inf
+        return grown / (x_range[1] - x_range[0]) * self.view.getPlotItem().getViewBox().width()
 
     def _fit_y(self, low: float, high: float) -> None:
         """Room above and below; a range that still fits well stays, since new ticks cost more than curves."""
@@ -231,7 +249,7 @@ class LossGraph(QWidget):
         for line in lines:
             curve = curves[line.key]
             if x is None:
-                value = self._ends.get(line.key, math.nan)
+                value = float((curve.raw if line.dots else curve.smooth())[-1])
             else:
                 xs = curve.along(unit)
                 i = min(int(np.searchsorted(xs, x)), len(xs) - 1)

@@ -228,9 +228,19 @@ class LossPlots(QWidget):
             self._place()
             self._due, self._behind = list(self._placed), False
         if self._due:
-            self._draw(self._due.pop(0))
+            self._catch_up(self._due.pop(0))
         if not self._due:
             self._turn.setInterval(REST_MS)
+
+    def _catch_up(self, key: str) -> None:
+        """Draw what would be seen; points within the last pixel are read out, and drawn in a later round."""
+        plot = self._plots[key]
+        lag = plot.lag(self.curves, self._unit, self._x_range or self._whole())
+        if lag >= 1:
+            self._draw(key)
+        else:
+            plot.read(self.curves, self._unit, self._cursor)
+            self._behind |= lag > 0
 
     def _draw(self, key: str) -> None:
         plot = self._plots[key]

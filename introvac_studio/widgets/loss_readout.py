@@ -56,6 +56,8 @@ class Readout(QWidget):
         self.setMinimumWidth(_LEAST)
 
     def show_values(self, parts: list[tuple[QColor, bool, str, str]]) -> None:
+        if parts == self._parts:
+            return
         self._parts = parts
         room = sum(_MARK + 12 + _DIGIT * len(value) for *_, value in parts)  # the title gives way to numbers
         room = min(max(room, _LEAST), _MOST)

@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from introvac_studio.settings import Settings
+from introvac_studio.widgets import loss_graph
 from introvac_studio.widgets.loss_data import MAX_POINTS, Curve, Unit, decimate, visible
 from introvac_studio.widgets.loss_graph import log_labels, log_ticks
 from introvac_studio.widgets.loss_panel import LossPanel
@@ -201,6 +202,28 @@ def test_that_new_points_are_drawn_plot_by_plot(plots: LossPlots, qtbot: QtBot) 
     plots.append([losses(4, **dict.fromkeys(names, 1.0))])
     qtbot.waitUntil(lambda: not plots._turn.isActive(), timeout=10_000)
     assert drawn() == [4, 4, 4]
+
+
+def test_that_points_within_a_pixel_are_read_out_now_and_drawn_later(
+    plots: LossPlots, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loss_graph, "LATEST", 3600.0)
+    plots.append([started(10), *(losses(step, kl=1.0) for step in range(1, 10001))])
+    (plot,) = plots.plots()
+    line = next(smooth for _, _, smooth in plot._lines.values())
+
+    def drawn_to() -> float:
+        return float(line.getData()[0][-1])
+
+    qtbot.waitUntil(lambda: drawn_to() == 10000, timeout=5000)
+    plots.append([losses(10001, kl=3.0)])
+    qtbot.waitUntil(lambda: plot.readout.text() != "1.00", timeout=5000)
+    assert drawn_to() == 10000
+    plots.append([losses(10100, kl=3.0)])  # some pixels on
+    qtbot.waitUntil(lambda: drawn_to() == 10100, timeout=5000)
+    plots.append([losses(10101, kl=3.0)])
+    monkeypatch.setattr(loss_graph, "LATEST", 0.0)
+    qtbot.waitUntil(lambda: drawn_to() == 10101, timeout=5000)
 
 
 def test_that_images_seen_are_steps_of_the_batch(plots: LossPlots, qtbot: QtBot) -> None:
