@@ -76,6 +76,7 @@ class Browsing(QObject):
         self._panel, self._window, self._usual = panel, window, usual
         self._wanted: FacesWanted | None = None
         self._last = ""  # the data whose faces were shown last
+        self._offered: dict[str, Any] | None = None  # recipe of the face that is shown where there is none
         self._carried: Edit | None = None  # to be put on the face that is encoded again by another model
         self.thread_ = FacesThread(self)
         self.thread_.ready.connect(self._on_ready)
@@ -123,7 +124,7 @@ class Browsing(QObject):
         if state.face is None:  # the one that was to be carried over was dropped as well
             self._carried = None
             if state.faces is not None:
-                self.open_row(_first(state.faces, state.model))
+                self._offer(state.faces, state.model)
 
     @Slot(object, object)
     def _on_ready(self, wanted: FacesWanted, faces: FaceSet) -> None:
@@ -135,7 +136,7 @@ class Browsing(QObject):
         self._settings.set(_key(model), faces.spec)
         self._state.set_faces(faces)
         if self._state.face is None and self._carried is None:
-            self.open_row(_first(faces, model))
+            self._offer(faces, model)
         self._inference.encode_faces(model.stamp, faces)
 
     @Slot(object, object)
@@ -168,6 +169,13 @@ class Browsing(QObject):
 
     # -- the face that is edited --------------------------------------------------------------
 
+    def _offer(self, faces: FaceSet, model: ModelInfo) -> None:
+        """Begin with a face, unless the user has one by then."""
+        first = _first(faces, model)
+        if first < len(faces):
+            self._offered = faces.recipe(first)
+            self.open_picture(faces.images[first], faces.names[first], self._offered)
+
     @Slot(int)
     def open_row(self, index: int) -> None:
         """Edit a face of the browser."""
@@ -193,17 +201,20 @@ class Browsing(QObject):
 
         Where it is the same model again, perhaps on another device, its code stays as it was.
         """
-        self._carried, face = None, before.face
-        if face is None:
+        self._carried, face, now = None, before.face, self._state.model
+        if face is None or now is None:
             return
+        planes = now.planes  # with the directions that were added to the model before
         if before.model is not None and before.model.digest == model.digest:
-            self._state.open_face(face, before.edit.fitting(model.planes))
+            self._state.open_face(face, before.edit.fitting(planes))
         elif face.original is not None and face.original.shape[0] == model.size:
-            self._carried = replace(before.edit, offset=None).fitting(model.planes)
+            self._carried = replace(before.edit, offset=None).fitting(planes)
             self._inference.open_row(model.stamp, face.original, face.name, face.recipe)
 
     @Slot(object)
     def _on_face_ready(self, opened: Opened) -> None:
+        if self._state.face is not None and opened.face.recipe is self._offered:
+            return
         if self._state.model is not None and opened.stamp == self._state.model.stamp:
             edit, self._carried = self._carried, None
             self._state.open_face(opened.face, edit)

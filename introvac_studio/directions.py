@@ -71,7 +71,7 @@ class Directions(QObject):
 
     @Slot()
     def _on_model(self) -> None:
-        """A model that is opened again gets back what was added to it; that can be undone."""
+        """A model that is opened again gets back what was added to it."""
         model = self._state.model
         kept = (self._kept.get(model.digest) or self._remembered(model)) if model else None
         if model is not None and kept is not None and kept.names != model.planes.names:

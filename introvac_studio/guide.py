@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
@@ -15,6 +15,7 @@ from introvac_studio.actions import Command, Entry
 from introvac_studio.command_palette import CommandPalette
 from introvac_studio.language import mark, tr
 from introvac_studio.main_window import MainWindow
+from introvac_studio.panels.editor_sliders import left_of
 from introvac_studio.preferences import THEMES, Preferences
 from introvac_studio.settings import DEVICE, GREETED, MOTION, THEME, Settings, runs_folder, there
 from introvac_studio.shortcuts_dialog import ShortcutsDialog
@@ -22,6 +23,20 @@ from introvac_studio.state import StudioState
 from introvac_studio.welcome import Welcome
 
 _FILE, _EDIT, _VIEW, _HELP = mark("&File"), mark("&Edit"), mark("&View"), mark("&Help")
+
+
+def telling(paths: Sequence[Path]) -> list[str]:
+    """The shortest ends of different paths, of a file and its folder at least, that tell them apart."""
+    parts = [2] * len(paths)
+    while True:
+        names = [str(Path(*path.parts[-n:])) for path, n in zip(paths, parts, strict=True)]
+        alike = [
+            k for k, name in enumerate(names) if names.count(name) > 1 and parts[k] < len(paths[k].parts)
+        ]
+        if not alike:
+            return names
+        for k in alike:
+            parts[k] += 1
 
 
 class Guide(QObject):
@@ -140,13 +155,10 @@ class Guide(QObject):
 
     def _recent(self) -> dict[str, Path]:
         """Recent models that are still there, by what tells them apart."""
-        found: dict[str, Path] = {}
         demo = resources.path(resources.DEMO)
-        for text in self._settings.texts("model/recent"):
-            path = Path(text)
-            if there(path) and path != demo:
-                found[str(Path(path.parent.name) / path.name)] = path
-        return found | {tr("demo"): demo}
+        paths = [Path(text) for text in self._settings.texts("model/recent")]
+        paths = [path for path in paths if path != demo and there(path)]
+        return dict(zip(telling(paths), paths, strict=True)) | {tr("demo"): demo}
 
     def _recent_names(self) -> tuple[str, ...]:
         return tuple(self._recent())
@@ -172,6 +184,11 @@ class Guide(QObject):
         """Move the face by the attribute's usual distance."""
         state = self._state
         if state.face is None or name not in self._attributes():
+            return
+        kept = name in state.edit.keep
+        if kept or left_of(state, name) is None:
+            text = mark("{name} is kept: open its padlock") if kept else mark("{name}: nothing left to move")
+            self._window.notifications.tell(tr(text, name=name))
             return
         amount = state.edit.amount(name) + sign * state.delta_of(name)
         text = tr("more {name}", name=name) if sign > 0 else tr("less {name}", name=name)

@@ -29,13 +29,14 @@ class Keeping:
     def keep(self, path: Path, digest: str) -> Path | None:
         """A copy of a model that a run may write over; None of others, or where it cannot be made."""
         path = path.absolute()
-        if not (path.parent / EVENTS_FILE).is_file():
+        if not any((folder / EVENTS_FILE).is_file() for folder in path.parents[:2]):  # or its checkpoints
             return None
         try:
             if self._folder is None:
                 self._folder = tempfile.TemporaryDirectory(prefix="introvac-", ignore_cleanup_errors=True)
             copy = Path(self._folder.name) / digest[:16] / path.name
             if copy in self._copies:
+                self._copies.append(self._copies.pop(self._copies.index(copy)))
                 return copy
             copy.parent.mkdir(exist_ok=True)
             shutil.copyfile(path, copy)

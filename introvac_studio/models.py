@@ -42,6 +42,7 @@ class Models(QObject):
         failed: a wanted model did not open.
         stayed: and another one is open, whose waiting requests were dropped.
         runWanted(Path): a run directory was to be opened.
+        deviceFailed: the device that pictures were to be computed on is not there; `device` is another now.
     """
 
     complained = Signal(str)
@@ -49,6 +50,7 @@ class Models(QObject):
     failed = Signal()
     stayed = Signal()
     runWanted = Signal(object)
+    deviceFailed = Signal()
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Models(QObject):
         self._state, self._settings, self._window = state, settings, window
         self._inference, self.device = inference, device
         self.wanted = 0
+        self._tried: Path | None = None  # what was to be opened last
         self._newer = 0  # step of weights that a run has written over those that are open
         state.modelChanged.connect(self._show_list)
         inference.modelOpened.connect(self._on_opened)
@@ -94,6 +97,7 @@ class Models(QObject):
     def open(self, path: Path) -> None:
         """Open a model file in the background; the window says when it is there."""
         self._window.show_progress(tr("opening {name}…", name=path.name), 0, 0)
+        self._tried = path
         self.wanted = self._inference.open_model(path, self.device)
 
     @Slot()
@@ -152,12 +156,21 @@ class Models(QObject):
     @Slot(object)
     def _on_failed(self, failure: Failure) -> None:
         if failure.stamp == self.wanted:  # else another model is under way, whose answers count
-            self._fail(failure.text)
+            self._fail(failure.text, self._tried, failure.what == "device" and self.device != "auto")
         else:
             self.complained.emit(failure.text)
 
-    def _fail(self, text: str) -> None:
-        """Say why a model did not open; what was open stays, and where nothing was, the demo opens."""
+    def _fail(self, text: str, tried: Path | None = None, device: bool = False) -> None:
+        """Say why a model did not open; what was open stays, and where nothing was, the demo opens.
+
+        Args:
+            tried: its file, if there was one.
+            device: whether the fault is the device's, and there is another.
+        """
+        if device:
+            self.device = "auto"
+            self.deviceFailed.emit()
+            text = tr("{error}. Pictures are computed on what there is instead.", error=text)
         demo, model = resources.path(resources.DEMO), self._state.model
         self._window.show_progress(tr("ready"), 0, 0)
         self._show_list()
@@ -165,7 +178,9 @@ class Models(QObject):
         if model is not None:
             self.wanted = model.stamp
             self.stayed.emit()
-        elif demo.exists() and str(demo) not in text:
+        elif device and tried is not None:
+            self.open(tried)
+        elif demo.exists() and tried != demo:
             self._settings.set("model/last", "")
             self.open(demo)
         self.complained.emit(text)

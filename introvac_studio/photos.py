@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QEvent, QMimeData, QObject, QPointF, Qt, QUrl, Signal, Slot
 from PySide6.QtGui import QDrag, QDragEnterEvent, QDropEvent, QMouseEvent, QPixmap
@@ -25,6 +27,7 @@ from introvac_studio.widgets.pictures import PNG, mime_photos, picture_mime, sca
 from introvac_studio.workers.inference import InferenceThread
 from trainer import photos
 from trainer.align import Box
+from trainer.errors import DataError
 from trainer.photos import PASTED
 
 _FILE, _EDIT = "&File", "&Edit"  # menus
@@ -201,13 +204,18 @@ class Photos(QObject):
             return
         assert model is not None and face is not None
         file = str(face.recipe.get("file", PASTED))
-        if read is not None and read.stamp == model.stamp and file == str(read.photo.file or PASTED):
+        if (
+            read is not None
+            and read.stamp == model.stamp
+            and _same(face.recipe, photos.note(read.photo, read.crop, None))
+        ):
             if self.dialog is not None:
                 self.dialog.raise_()
-            elif face.recipe.get("box") is None:
-                self._show(replace(read, box=None))
-            else:
+                return
+            try:
                 self._show(replace(read, box=photos.box_of(face.recipe, read.photo)))
+            except DataError as error:
+                self.complained.emit(tr("The crop cannot be shown: {error}", error=error))
         elif file == PASTED:
             self.complained.emit(tr("The pasted picture is not kept any more; paste it again to crop it."))
         elif file not in self._settings.texts(PHOTOS):  # named by a recipe, which may be anyone's
@@ -256,7 +264,7 @@ class Photos(QObject):
         state = self._state
         if state.model is None or opened.stamp != state.model.stamp:
             return
-        same = state.face is not None and state.face.recipe.get("file") == opened.face.recipe["file"]
+        same = state.face is not None and _same(state.face.recipe, opened.face.recipe)
         state.open_face(opened.face, state.edit if same else None)
         self._window.show_workspace("edit")
 
@@ -354,3 +362,8 @@ class Photos(QObject):
         drag.setMimeData(mime)
         drag.setPixmap(pixmap)
         drag.exec(Qt.DropAction.CopyAction)
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two recipes are of the same photo."""
+    return all(one.get(key) == other.get(key) for key in ("file", "pasted"))

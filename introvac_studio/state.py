@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from introvac_studio.language import tr, trn
-from trainer import edits, latent
+from trainer import directions, edits, latent
 from trainer.card import ModelCard
 from trainer.errors import ModelError
 
@@ -54,6 +54,11 @@ class ModelInfo:
     @property
     def attributes(self) -> tuple[str, ...]:
         return self.planes.attributes
+
+    @property
+    def own_planes(self) -> latent.Hyperplanes:
+        """Those of the file, without what was added."""
+        return reduce(directions.remove, self.added, self.planes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -350,13 +355,16 @@ class StudioState(QObject):
         return self.model.added if self.model else ()
 
     def set_planes(self, text: str, planes: latent.Hyperplanes) -> None:
-        """Take other hyperplanes for the open model, as one step of history.
+        """Take other hyperplanes for the open model, as one step of history, or before there is a face.
 
         The edit keeps its moves along the attributes that are still there.
         """
-        if self.model is not None:
-            edit = self._settled[1]
-            edit = edit.fitting(planes)
+        if self.model is None:
+            return
+        edit = self._settled[1].fitting(planes)
+        if self.face is None:  # history begins with the first one
+            self._apply_planes(planes, None, edit)
+        else:
             self.undo_stack.push(_PlanesChange(self, text, self.model.planes, planes, edit))
 
     def set_faces(self, faces: FaceSet | None) -> None:

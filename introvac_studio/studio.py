@@ -31,7 +31,7 @@ from introvac_studio.photos import Photos
 from introvac_studio.reaching import Reaching
 from introvac_studio.refining import Refining
 from introvac_studio.runs import Runs
-from introvac_studio.settings import Settings
+from introvac_studio.settings import DEVICE, Settings
 from introvac_studio.state import ModelInfo, StudioState
 from introvac_studio.status import Status
 from introvac_studio.walking import Walking
@@ -232,6 +232,7 @@ class Studio(QObject):
         """Models, faces and edits that come into the document."""
         models, browsing, exporting, guide = self.models, self.browsing, self.exporting, self.guide
         models.opened.connect(self._on_model_opened)
+        models.deviceFailed.connect(self._on_device_failed)
         models.failed.connect(exporting.give_up)
         models.stayed.connect(self.decoding.again)
         models.stayed.connect(browsing.resume)
@@ -380,10 +381,19 @@ class Studio(QObject):
     @Slot(str)
     def _on_device_changed(self, device: str) -> None:
         """Where pictures are computed from now on."""
+        self._tell_device(device)
+        self.models.set_device(device)
+
+    def _tell_device(self, device: str) -> None:
         self.generate.device = self.evaluations.panel.device = self.refining.device = device
         self.exporting.thread_.set_device(device)
         self.comparing.set_device(device)
-        self.models.set_device(device)
+
+    @Slot()
+    def _on_device_failed(self) -> None:
+        """The device of the preferences is not there: the next start asks for what there is."""
+        self.settings.set(DEVICE, "auto")
+        self._tell_device("auto")
 
     @Slot()
     def _on_colour_scheme(self) -> None:

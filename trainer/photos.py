@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,11 +33,13 @@ class Photo:
         image: its pixels.
         name: what to call it.
         file: where it was read from; None for one that was pasted.
+        key: tells it from other photos without a file.
     """
 
     image: Image.Image
     name: str
     file: Path | None = None
+    key: str = field(default_factory=lambda: secrets.token_hex(8))
     _smaller: dict[int, Image.Image] = field(default_factory=dict, repr=False)
 
     def smaller(self, wide: float) -> Image.Image:
@@ -130,6 +133,8 @@ def aligned(photo: Photo, target: Target) -> Box:
 def note(photo: Photo, crop: str, box: Box | None) -> dict[str, Any]:
     """What a face's recipe says of the photo, as JSON: enough for `redo`."""
     made: dict[str, Any] = {"face": "photo", "file": str(photo.file or PASTED), "crop": own_crop(crop)}
+    if photo.file is None:
+        made["pasted"] = photo.key
     if box is not None:
         made |= {"box": box.note(), "of": list(photo.size)}
     return made

@@ -13,6 +13,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
+    QApplication,
     QComboBox,
     QHBoxLayout,
     QLabel,
@@ -61,6 +62,9 @@ class EditorPanel(QWidget):
         self._stuck = ""  # an attribute that the drag would move, but may not
         self._reconstruction: Image | None = None
         self._comparing = False
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        app.focusChanged.connect(self._compare_off)  # nobody hears of a key that is let go elsewhere
         self._told: tuple[Face | None, Edit | None] = (None, None)  # what the hint speaks of
         self._layout()
         state.modelChanged.connect(self._on_model)
@@ -381,8 +385,9 @@ class EditorPanel(QWidget):
 
     @Slot()
     def _compare_off(self) -> None:
-        self._comparing = False
-        self._paint()
+        if self._comparing:
+            self._comparing = False
+            self._paint()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():

@@ -165,7 +165,7 @@ class GeneratePanel(QWidget):
         self.banner.hide()
         self.status.clear()
         self.diagnostics.clear(model is not None)
-        self.form.set_planes(model.planes if model else None)
+        self.form.set_planes(model.own_planes if model else None)
         self.gallery.set_empty_text(tr(_HOW_TO) if model else tr("Open a model to generate faces with it."))
         self._tell()
 
@@ -232,7 +232,7 @@ class GeneratePanel(QWidget):
             self._clear()
             self._shown = batch.request
         logits = batch.logits if batch.reencoded is None else batch.reencoded
-        p = _least(batch.request, logits, self._state.model.planes)
+        p = _least(batch.request, logits, self._state.model.own_planes)
         self.gallery.append(batch.images, [f"p {value:.2f}" for value in p] if batch.request.wants else ())
         self._z.extend(batch.z)
         self._draws.extend(int(i) for i in batch.draws)
@@ -283,13 +283,10 @@ class GeneratePanel(QWidget):
 
     def _recipe_name(self, request: SamplingRequest) -> str:
         """The recipe, or nothing where its schedule was changed by hand."""
-        plan = sampling.schedule(self._planes(), sampling.Target(request.wants), request.recipe)
+        assert self._state.model is not None
+        plan = sampling.schedule(self._state.model.own_planes, sampling.Target(request.wants), request.recipe)
         same = request.step_size is None or math.isclose(request.step_size, plan.step_size, rel_tol=1e-2)
         return request.recipe if same and request.steps in (None, plan.steps) else ""
-
-    def _planes(self) -> Hyperplanes:
-        assert self._state.model is not None
-        return self._state.model.planes
 
     @Slot(object)
     def end_watch(self, end: WatchEnd) -> None:

@@ -175,8 +175,8 @@ class InferenceThread(QThread):
         self._mail.put_slow(self._at_leisure(stamp, work), name)
 
     def render(self, stamp: int, make: Callable[[Decode], Any]) -> None:
-        """Let `make` decode what an export needs; its result goes out by `rendered`."""
-        self._mail.put(lambda: self._render(stamp, make))
+        """Let `make` decode and write what the user saves, come what may: `rendered`."""
+        self._mail.put_duty(lambda: self._render(stamp, make))
 
     def until(self, request: UntilRequest) -> None:
         """Search how far to go until a label holds; a search that runs is given up. `progressed`, `found`."""
@@ -224,7 +224,10 @@ class InferenceThread(QThread):
             ready = expected is not None and expected[:2] == (path, device)
             codec = expected[2] if expected is not None and ready else Codec(path, device)
         except (IntroVACError, OSError, RuntimeError) as error:
-            self.openFailed.emit(Failure("model", str(error), stamp))
+            kind = "device" if isinstance(error, ConfigError) else "model"
+            self.openFailed.emit(Failure(kind, str(error), stamp))
+            return
+        if stamp != self._asked:  # another one was asked for; where that fails, the one before stays
             return
         self._codec, self._stamp = codec, stamp
         self.modelOpened.emit(

@@ -11,12 +11,12 @@ Act = Callable[[], None]
 
 
 class Mailbox:
-    """Thread-safe. What waits is served in this order: channels, most urgent first; jobs; slow tasks.
+    """Thread-safe. What waits is served in this order: channels, most urgent first; duties; jobs; slow tasks.
 
     A channel holds at most one request: a newer one takes the place of the one that waits. A slow task
     is an iterator that is advanced by one piece whenever nothing else waits; a newer one of its name
-    takes its place, even when it was under way. While the box is held, only the most urgent channel and
-    jobs are served.
+    takes its place, even when it was under way. A duty is done even where all else is forgotten, or the box
+    is closed. While the box is held, only the most urgent channel, duties and jobs are served.
 
     Args:
         channels: names, most urgent first.
@@ -26,6 +26,7 @@ class Mailbox:
     def __init__(self, channels: tuple[str, ...], slow: tuple[str, ...] = ("",)) -> None:
         self._ready = threading.Condition()
         self._latest: dict[str, Act | None] = dict.fromkeys(channels)
+        self._duties: deque[Act] = deque()
         self._jobs: deque[Act] = deque()
         self._slow: dict[str, Iterator[None] | None] = dict.fromkeys(slow)
         self._first = next(iter(channels), "")
@@ -57,6 +58,11 @@ class Mailbox:
             self._jobs.append(job)
             self._ready.notify()
 
+    def put_duty(self, job: Act) -> None:
+        with self._ready:
+            self._duties.append(job)
+            self._ready.notify()
+
     def put_slow(self, task: Iterator[None], name: str = "") -> None:
         """Take up a slow task; one of the same name that was under way is given up."""
         with self._ready:
@@ -64,7 +70,7 @@ class Mailbox:
             self._ready.notify()
 
     def forget(self) -> None:
-        """Drop everything that waits, as when another model is opened."""
+        """Drop everything that waits but duties, as when another model is opened."""
         with self._ready:
             self._latest = dict.fromkeys(self._latest)
             self._jobs.clear()
@@ -80,20 +86,22 @@ class Mailbox:
         return self._closed
 
     def take(self) -> Act | None:
-        """What to do next; waits for it. None once the box is closed."""
+        """What to do next; waits for it. None once the box is closed, and duties are done."""
         with self._ready:
             while not self._closed:
                 for channel, request in self._latest.items():
                     if request is not None and (channel == self._first or not self._held):
                         self._latest[channel] = None
                         return request
+                if self._duties:
+                    return self._duties.popleft()
                 if self._jobs:
                     return self._jobs.popleft()
                 for name, task in self._slow.items():
                     if task is not None and not self._held:
                         return partial(self._advance, name, task)
                 self._ready.wait()
-            return None
+            return self._duties.popleft() if self._duties else None
 
     def take_urgent(self, *channels: str) -> Act | None:
         """The most urgent request of these channels, or of any, for a job that looks in between."""

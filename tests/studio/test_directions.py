@@ -220,14 +220,17 @@ def test_that_a_model_opened_again_has_its_directions_again(
 ) -> None:
     state = studio.state
     add(studio, dialog, qtbot, "Side")
-    w = state.model.planes.w
-    with qtbot.waitSignal(state.facesChanged, timeout=WAIT):
-        studio.open_model(state.model.path)
+    w, face = state.model.planes.w, state.face
+    state.commit("edit", Edit({"Side": 2.0, "Hat": 1.0}, keep=("Smiling",)))
+    with qtbot.waitSignal(studio.models.opened, timeout=WAIT):
+        studio.models.reopen()
     qtbot.waitUntil(lambda: state.codes is not None, timeout=WAIT)
     assert state.added_directions == ("Side",) and np.array_equal(state.model.planes.w, w)
     assert list(studio.editor.rows)[-1] == "Side"
-    state.undo_stack.undo()
-    assert state.added_directions == ()
+    assert state.face is face and (state.edit.amount("Side"), state.edit.amount("Hat")) == (2, 1)
+    assert not state.undo_stack.canUndo(), "the face would go with the step"
+    studio.directions.remove("Side")
+    assert state.added_directions == () and state.face is face
 
 
 def test_that_directions_are_there_at_the_next_start_and_rubbish_is_not(
@@ -272,6 +275,7 @@ def test_that_generating_goes_on_beside_an_added_direction(
 ) -> None:
     add(studio, dialog, qtbot, "Side")
     studio.generate.form.count.setValue(2)
+    studio.generate.form.wants_of["fake"].set_value("no")
     with qtbot.waitSignal(studio.generating.sampling.finished_, timeout=WAIT) as ended:
         studio.generate.generate()
     assert ended.args[0].error == "" and studio.generate.gallery.count == 2

@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from introvac_studio.keeping import Keeping
 from introvac_studio.studio import Studio
 from trainer import checkpoint, modelfile
-from trainer.run_files import EVENTS_FILE, MODEL_FILE
+from trainer.run_files import BEST_FILE, EVENTS_FILE, MODEL_FILE
 
 from .conftest import WAIT
 
@@ -113,6 +113,10 @@ def test_that_few_copies_are_kept_and_only_of_runs(model: Path, tiny_model: Path
     first = keeping.keep(model, modelfile.load(model).digest)
     assert first is not None and keeping.keep(model, modelfile.load(model).digest) == first
     assert keeping.keep(model, "0" * 64) is None, "it was written since it was opened"
+    best = model.parent / BEST_FILE
+    best.parent.mkdir()
+    shutil.copy(model, best)
+    assert keeping.keep(best, modelfile.load(best).digest) is not None
     copies = [keeping.keep(model, write_newer(model, seed, seed)) for seed in range(4)]
     assert not first.exists() and all(copy is not None and copy.is_file() for copy in copies)
     keeping.close()

@@ -99,3 +99,20 @@ def test_that_a_long_job_takes_only_the_requests_it_asks_for() -> None:
     first()
     second()
     assert said == ["frame", "strip"]
+
+
+def test_that_duties_outlive_what_is_forgotten_and_the_end() -> None:
+    box, said = Mailbox(("frame",)), []
+    box.put(lambda: said.append("job"))
+    box.put_duty(lambda: said.append("duty"))
+    box.forget()
+    box.put(lambda: said.append("opening"))
+    act = box.take()
+    assert act is not None
+    act()
+    assert said == ["duty"]
+    box.put_duty(lambda: said.append("last"))
+    box.close()
+    while (act := box.take()) is not None:
+        act()
+    assert said == ["duty", "last"]

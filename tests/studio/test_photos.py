@@ -190,6 +190,25 @@ def test_that_a_copied_face_is_pasted_with_the_same_pixels(
     assert not any(f.exists() for f in files)
 
 
+def test_that_a_pasted_photo_is_not_taken_for_another(studio: Studio, qtbot: QtBot, portrait: Path) -> None:
+    with Image.open(portrait) as image:
+        first = np.asarray(image.convert("RGB"))
+    faces = []
+    for pixels in (first, first[:, ::-1].copy()):
+        QApplication.clipboard().setImage(to_qimage(pixels))
+        with qtbot.waitSignal(studio.state.faceChanged, timeout=WAIT):
+            studio.photos.paste()
+        faces.append(studio.state.face)
+    studio.photos.dialog.reject()
+    studio.state.undo_stack.undo()
+    assert studio.state.face is faces[0]
+    studio.photos.show_crop()
+    assert studio.photos.dialog is None and "paste it again" in studio.window.notifications.text
+    studio.state.undo_stack.redo()
+    studio.photos.show_crop()
+    assert studio.photos.dialog is not None
+
+
 def test_that_what_is_no_picture_is_said(studio: Studio, qtbot: QtBot, tmp_path: Path) -> None:
     said: list[str] = []
     studio.photos.complained.connect(said.append)
