@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import trainer
 from introvac_studio import faults, preflight
+from trainer import files
 
 if TYPE_CHECKING:
     from introvac_studio.settings import Settings
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Open the studio; 0 when it was closed, 2 when it cannot open."""
     args = _arguments(argv)
     trouble = preflight.problem()
-    if trouble is None and args.open is not None and not Path(args.open).exists():
+    if trouble is None and args.open is not None and not files.exists(args.open):
         trouble = f"{args.open}: no such file or directory; give a run directory or a model file"
     if trouble is not None:
         _tell(trouble)

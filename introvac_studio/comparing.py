@@ -12,9 +12,10 @@ from introvac_studio.language import tr
 from introvac_studio.main_window import Command, Dock
 from introvac_studio.messages import Frame
 from introvac_studio.panels.compare import ComparePanel
-from introvac_studio.settings import Settings, there
+from introvac_studio.settings import Settings
 from introvac_studio.state import Face, Image, StudioState
 from introvac_studio.workers.comparing import CompareThread
+from trainer import files
 from trainer.run_files import CONFIG_FILE, MODEL_FILE
 
 
@@ -89,7 +90,7 @@ class Comparing(QObject):
         model = self._state.model
         recent = [Path(text) for text in self._settings.texts("model/recent")]
         own = None if model is None else model.path
-        others = [path for path in dict.fromkeys(recent) if path != own and there(path)]
+        others = [path for path in dict.fromkeys(recent) if path != own and files.exists(path)]
         if self.panel.model.path is not None and self.panel.model.path not in others:
             others.insert(0, self.panel.model.path)
         run = None if own is None else _run_of(own)
@@ -154,7 +155,7 @@ class Comparing(QObject):
         )
         if not text:
             return
-        if (Path(text) / CONFIG_FILE).is_file():
+        if files.is_file(Path(text) / CONFIG_FILE):
             self.panel.show_run(Path(text))
             self._ask_whole()
         else:
@@ -162,12 +163,12 @@ class Comparing(QObject):
 
 
 def _file_of(target: Path) -> Path:
-    return target / MODEL_FILE if target.is_dir() else target
+    return target / MODEL_FILE if files.is_dir(target) else target
 
 
 def _run_of(model: Path) -> Path | None:
     """The run whose model or checkpoint a file is; None where it lies in none."""
     for folder in (model.parent, model.parent.parent):
-        if (folder / CONFIG_FILE).is_file():
+        if files.is_file(folder / CONFIG_FILE):
             return folder
     return None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from introvac_studio.language import tr
-from introvac_studio.settings import there
+from trainer import files
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def sound_choice(found: Mapping[str, Any]) -> DataChoice | None:
     choice = DataChoice(str(data), tuple(attributes or ()), tuple(derive or ()), str(subset))
     if choice.kind != "avatars":
         place = choice.data if choice.kind == "cache" else choice.data.partition(":")[2]
-        if not there(place):
+        if not files.exists(place):
             return None
     return choice
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from introvac_studio.language import tr
-from trainer import config, modelfile, run_names
+from trainer import config, files, modelfile, run_names
 from trainer.card import ModelCard
 from trainer.config import ModelConfig
 from trainer.data.avatars import ATTRIBUTES
@@ -32,7 +32,7 @@ class Subject:
 
     @property
     def name(self) -> str:
-        return self.card.name or (self.path.name if self.path.is_dir() else self.path.stem)
+        return self.card.name or (self.path.name if files.is_dir(self.path) else self.path.stem)
 
 
 def subject(path: Path, copy: Path | None = None) -> Subject:
@@ -44,8 +44,8 @@ def subject(path: Path, copy: Path | None = None) -> Subject:
     Raises:
         CheckpointError: there is no model, or it is broken.
     """
-    file = copy or (path / MODEL_FILE if path.is_dir() else path)
-    if path.is_dir() and not file.is_file():
+    file = copy or (path / MODEL_FILE if files.is_dir(path) else path)
+    if files.is_dir(path) and not files.is_file(file):
         raise CheckpointError(f"{path}: holds no {MODEL_FILE} yet; it gets one at the end of its first epoch")
     header = modelfile.read_header(file)
     try:
@@ -57,7 +57,7 @@ def subject(path: Path, copy: Path | None = None) -> Subject:
 
 def data_of(path: Path, card: ModelCard) -> str:
     """The data that a model learned from, as far as it can be told; empty where it cannot."""
-    folder = path if path.is_dir() else path.parent
+    folder = path if files.is_dir(path) else path.parent
     try:
         return config.load(folder / CONFIG_FILE).data.data
     except IntroVACError:
@@ -154,7 +154,7 @@ def suggestion(model: Subject, data: str, folder: Path, device: str = "auto") ->
     place = run_names.plain(place) or "data"
     stem = f"{place}-{model.config.image_size}-{model.config.crop}"
     out, n = folder / f"{stem}.safetensors", 1
-    while out.exists():
+    while files.exists(out):
         n += 1
         out = folder / f"{stem}-{n}.safetensors"
     shape = model.config
@@ -221,4 +221,4 @@ def judges_in(folder: Path) -> list[JudgeFile]:
 def default_out(root: Path, name: str, today: datetime.date) -> Path:
     """The first free `<root>/<name>-<date>-<n>`, in letters that every file system takes."""
     first = root / f"{run_names.plain(name) or 'model'}-{today:%Y%m%d}-1"
-    return run_names.next_free(first) if first.exists() else first
+    return run_names.next_free(first) if files.exists(first) else first

@@ -14,6 +14,7 @@ from introvac_studio.evaluation_cards import Card
 from introvac_studio.evaluation_figures import Table, maybe
 from introvac_studio.evaluation_tables import edit_name
 from introvac_studio.language import mark, tr
+from trainer import files
 from trainer.errors import DataError
 
 FORMAT = 1
@@ -127,7 +128,7 @@ class Results:
     def report(self) -> Path | None:
         """The report beside it, where there is one."""
         path = self.folder / REPORT
-        return path if path.is_file() else None
+        return path if files.is_file(path) else None
 
 
 # -- reading --------------------------------------------------------------------------------
@@ -139,7 +140,7 @@ def load(path: Path) -> Results:
     Raises:
         DataError: it cannot be read, is no evaluation, or is one of another version.
     """
-    path = path / METRICS if path.is_dir() else path
+    path = path / METRICS if files.is_dir(path) else path
     try:
         if path.stat().st_size > _LARGEST:
             raise DataError(f"{path}: too large for an evaluation; choose the {METRICS} of one")

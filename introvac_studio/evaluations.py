@@ -22,7 +22,7 @@ from introvac_studio.state import StudioState
 from introvac_studio.widgets.evaluation_view import EvaluationView
 from introvac_studio.workers.child import ChildThread, Ended
 from introvac_studio.workers.evaluation import evaluation, judge_training
-from trainer import events
+from trainer import events, files
 from trainer.errors import DataError, IntroVACError
 from trainer.files import atomic_file
 
@@ -235,7 +235,7 @@ class Evaluations(QObject):
         if model is None or self.running:
             return
         last = self._settings.get(f"evaluate/last/{model.digest[:16]}", "")
-        if last and Path(last).is_file():
+        if last and files.is_file(last):
             with suppress(DataError):  # it was changed or moved since: not worth a word
                 results = evaluation_results.load(Path(last))
                 if results.about(model.digest):  # else another evaluation was put into its place

@@ -35,13 +35,13 @@ from introvac_studio import desktop, theme
 from introvac_studio.export_kinds import KINDS, Field, defaults, sound
 from introvac_studio.export_plan import Job, Material
 from introvac_studio.language import mark, tr, trn
-from introvac_studio.settings import Settings, there
+from introvac_studio.settings import Settings
 from introvac_studio.widgets.export_preview import ExportPreview
 from introvac_studio.widgets.options_form import OptionsForm
 from introvac_studio.widgets.pictures import to_qimage
 from introvac_studio.widgets.texts import Line, muted, tabular
 from introvac_studio.workers.exporting import JobEnd, Preview
-from trainer import export_onnx
+from trainer import export_onnx, files
 from trainer.run_names import portable
 
 FOLDER = "export/folder"
@@ -385,8 +385,8 @@ class ExportDialog(QDialog):
     def _taken(self) -> bool:
         target = self.target
         if self._kind == "onnx":
-            return any(there(target / name) for name in export_onnx.NAMES)
-        return there(target)
+            return any(files.exists(target / name) for name in export_onnx.NAMES)
+        return files.exists(target)
 
     # -- the preview --------------------------------------------------------------------------
 

@@ -17,10 +17,11 @@ from introvac_studio.language import mark, tr
 from introvac_studio.main_window import MainWindow
 from introvac_studio.panels.editor_sliders import left_of
 from introvac_studio.preferences import THEMES, Preferences
-from introvac_studio.settings import DEVICE, GREETED, MOTION, THEME, Settings, runs_folder, there
+from introvac_studio.settings import DEVICE, GREETED, MOTION, THEME, Settings, runs_folder
 from introvac_studio.shortcuts_dialog import ShortcutsDialog
 from introvac_studio.state import StudioState
 from introvac_studio.welcome import Welcome
+from trainer import files
 
 _FILE, _EDIT, _VIEW, _HELP = mark("&File"), mark("&Edit"), mark("&View"), mark("&Help")
 
@@ -157,7 +158,7 @@ class Guide(QObject):
         """Recent models that are still there, by what tells them apart."""
         demo = resources.path(resources.DEMO)
         paths = [Path(text) for text in self._settings.texts("model/recent")]
-        paths = [path for path in paths if path != demo and there(path)]
+        paths = [path for path in paths if path != demo and files.exists(path)]
         return dict(zip(telling(paths), paths, strict=True)) | {tr("demo"): demo}
 
     def _recent_names(self) -> tuple[str, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-from trainer import modelfile
+from trainer import files, modelfile
 from trainer.errors import IntroVACError
 from trainer.run_files import EVENTS_FILE
 
@@ -29,13 +30,13 @@ class Keeping:
     def keep(self, path: Path, digest: str) -> Path | None:
         """A copy of a model that a run may write over; None of others, or where it cannot be made."""
         path = path.absolute()
-        if not any((folder / EVENTS_FILE).is_file() for folder in path.parents[:2]):  # or its checkpoints
+        if not any(files.is_file(folder / EVENTS_FILE) for folder in path.parents[:2]):  # or its checkpoints
             return None
         try:
             if self._folder is None:
                 self._folder = tempfile.TemporaryDirectory(prefix="introvac-", ignore_cleanup_errors=True)
             copy = Path(self._folder.name) / digest[:16] / path.name
-            if copy in self._copies:
+            if copy in self._copies and copy.is_file():
                 self._copies.append(self._copies.pop(self._copies.index(copy)))
                 return copy
             copy.parent.mkdir(exist_ok=True)
@@ -46,9 +47,10 @@ class Keeping:
         except (OSError, IntroVACError) as error:  # whoever reads the file later says what lacks
             _log.warning("%s is not kept: %s", path, error)
             return None
-        self._copies.append(copy)
+        self._copies = [*(c for c in self._copies if c != copy), copy]
         while len(self._copies) > _MOST:
-            shutil.rmtree(self._copies.pop(0).parent, ignore_errors=True)
+            with suppress(OSError):  # on Windows, when somebody reads it
+                self._copies.pop(0).unlink(missing_ok=True)
         return copy
 
     def close(self) -> None:

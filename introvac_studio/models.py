@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
@@ -12,10 +12,10 @@ from introvac_studio import resources
 from introvac_studio.language import mark, tr
 from introvac_studio.main_window import Command, MainWindow
 from introvac_studio.messages import Failure
-from introvac_studio.settings import Settings, there
+from introvac_studio.settings import Settings
 from introvac_studio.state import Edit, Face, ModelInfo, StudioState
 from introvac_studio.workers.inference import InferenceThread
-from trainer import modelfile
+from trainer import files, modelfile
 
 RECENT = 8  # models remembered
 
@@ -81,14 +81,14 @@ class Models(QObject):
 
     def open_path(self, path: Path) -> None:
         """A run directory opens with its newest weights, a file as a model."""
-        if not path.is_dir():
+        if not files.is_dir(path):
             self.open(path)
             return
-        if not (path / "config.json").is_file():
+        if not files.is_file(path / "config.json"):
             self._fail(tr("{path} is no run directory: it has no config.json", path=path))
             return
         self.runWanted.emit(path)
-        if (path / "model.safetensors").is_file():
+        if files.is_file(path / "model.safetensors"):
             self.open(path / "model.safetensors")
         else:
             self._fail(tr("{path} has no model yet; it gets one at the end of its first epoch", path=path))
@@ -119,6 +119,22 @@ class Models(QObject):
         """A run has ended with a model: it is among those to choose from, behind the open one."""
         recent = [p for p in self._settings.texts("model/recent") if p != str(path)]
         self._settings.set_texts("model/recent", [*recent[:1], str(path), *recent[1:]][:RECENT])
+        self._show_list()
+
+    @Slot(object, object)
+    def on_renamed(self, run: Path, now: Path) -> None:
+        """A run has another name: what lies in it is found there."""
+
+        def moved(path: Path) -> Path:
+            return now / path.relative_to(run) if path.is_relative_to(run) else path
+
+        settings, model = self._settings, self._state.model
+        settings.set_texts("model/recent", [str(moved(Path(p))) for p in settings.texts("model/recent")])
+        if last := settings.get("model/last", ""):
+            settings.set("model/last", str(moved(Path(last))))
+        if model is not None and model.path.is_relative_to(run):
+            path = moved(model.path)
+            self._state.model = replace(model, path=path, name=modelfile.title(path, model.card.name))
         self._show_list()
 
     def set_device(self, device: str) -> None:
@@ -180,7 +196,7 @@ class Models(QObject):
             self.stayed.emit()
         elif device and tried is not None:
             self.open(tried)
-        elif demo.exists() and tried != demo:
+        elif files.exists(demo) and tried != demo:
             self._settings.set("model/last", "")
             self.open(demo)
         self.complained.emit(text)
@@ -201,7 +217,7 @@ class Models(QObject):
                 box.addItem(f"{model.name} · {model.size} px", path)
                 if self._newer:
                     box.addItem(tr("Open newer weights (step {n})", n=f"{self._newer:,}"), path)
-            elif there(path):
+            elif files.exists(path):
                 name = tr("demo") if path == demo else modelfile.title(path)
                 box.addItem(name, path)
         box.addItem(tr("Open model…"), None)

@@ -16,7 +16,8 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, QTimer, Signal, Sl
 from introvac_studio import resources
 from introvac_studio.language import tr
 from introvac_studio.main_window import MainWindow
-from introvac_studio.settings import Settings, there
+from introvac_studio.settings import Settings
+from trainer import files
 
 if TYPE_CHECKING:
     from introvac_studio.studio import Studio
@@ -30,9 +31,9 @@ PATIENCE_MS = 300  # for a first paint; a window that is opened minimised has no
 def first_model(target: Path | None, settings: Settings) -> Path:
     """The model that a launch opens: of what was asked for, else what was open last, else the demo."""
     if target is not None:
-        return target / "model.safetensors" if target.is_dir() else target
+        return target / "model.safetensors" if files.is_dir(target) else target
     last = settings.get("model/last", "")
-    return Path(last) if last and there(last) else resources.path(resources.DEMO)
+    return Path(last) if last and files.exists(last) else resources.path(resources.DEMO)
 
 
 class Opening(QObject):

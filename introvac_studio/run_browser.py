@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from introvac_studio.settings import Settings
 from introvac_studio.widgets.config_form import as_text
 from introvac_studio.widgets.loss_overlay import MOST
 from introvac_studio.workers.run_list import RunListThread
-from trainer import config, setup
+from trainer import config, files, setup
 from trainer.config import TrainConfig
 from trainer.errors import ConfigError
 from trainer.run_files import CONFIG_FILE
@@ -66,6 +65,7 @@ class RunBrowser(QObject):
     openModelRequested = Signal(object)
     overlaid = Signal(object)
     renamed = Signal(object, object)
+    gone = Signal(object)
     complained = Signal(str)
     told = Signal(str, str, object)
 
@@ -136,7 +136,7 @@ class RunBrowser(QObject):
         if not self.thread_.isRunning():
             self.thread_.start()
         folders = self.folders
-        there = {str(f) for f in folders if f.is_dir()}
+        there = {str(f) for f in folders if files.is_dir(f)}
         known = set(self._watcher.directories())
         if there - known:
             self._watcher.addPaths(sorted(there - known))
@@ -217,7 +217,7 @@ class RunBrowser(QObject):
         except ConfigError as error:
             self.complained.emit(str(error))
             return
-        QGuiApplication.clipboard().setText(shlex.join(words))
+        QGuiApplication.clipboard().setText(desktop.command_line(words))
         self.told.emit(tr("The command line of {name} is copied.", name=run.name), "done", None)
 
     @Slot(object)
@@ -250,11 +250,10 @@ class RunBrowser(QObject):
     @Slot(object, str, bool)
     def _on_trashed(self, run: Path, place: str, undo: bool) -> None:
         self.look()
+        self.gone.emit(run)
         if undo:
             action = (tr("Undo"), lambda: self._put_back(run, place))
             self.told.emit(tr("{name} is in the trash.", name=run.name), "done", action)
-        elif run.exists():
-            self.complained.emit(tr("{folder} could not be deleted whole.", folder=run))
         else:
             self.told.emit(tr("{name} is deleted.", name=run.name), "done", None)
 
@@ -262,10 +261,12 @@ class RunBrowser(QObject):
         self.thread_.put_back(run, place)
         self.look()
 
-    @Slot(object)
-    def _on_untrashed(self, run: Path) -> None:
+    @Slot(object, str)
+    def _on_untrashed(self, run: Path, why: str) -> None:
         """Where there is no trash, deleting is for good: ask."""
-        text = tr("There is no trash for {folder}. Delete the run for good?", folder=run)
+        text = tr(
+            "{folder} cannot be moved to the trash ({why}). Delete the run for good?", folder=run, why=why
+        )
         yes = QMessageBox.StandardButton.Yes
         cancel = QMessageBox.StandardButton.Cancel
         if QMessageBox.question(self.panel, tr("Delete a run"), text, yes | cancel, cancel) == yes:

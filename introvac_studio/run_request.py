@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from introvac_studio.data_summary import DataChoice
-from trainer import run_names
+from trainer import files, run_names
 
 
 @dataclass(frozen=True)
@@ -37,4 +37,4 @@ def default_run(root: Path, preset: str, data: str, today: datetime.date) -> Pat
     known = {"avatars": "avatars", "celeba": "celeba", "folder": Path(rest).name}
     name = known.get(kind, Path(data).name)
     first = root / f"{preset}-{run_names.plain(name) or 'data'}-{today:%Y%m%d}-1"
-    return run_names.next_free(first) if first.exists() else first
+    return run_names.next_free(first) if files.exists(first) else first

@@ -21,7 +21,7 @@ from introvac_studio.workers.child import Ended
 from introvac_studio.workers.data_thread import DataThread
 from introvac_studio.workers.follow import FollowThread, Past
 from introvac_studio.workers.trainer_thread import TrainerThread
-from trainer import events, setup
+from trainer import events, files, setup
 from trainer.config import TrainConfig
 from trainer.errors import ConfigError
 from trainer.run_files import CONFIG_FILE
@@ -42,6 +42,7 @@ class Runs(QObject):
         told(str, str, object): a text, its kind, and an action or None.
         saved(Path, int): a run has written a model, at a step.
         made(Path): a run has ended with this model.
+        renamed(Path, Path): a run that was here is there now.
         alerted(str, str, str): what the user should know wherever they look: text, kind and details.
         idle: no child is left; after `stop`.
     """
@@ -53,6 +54,7 @@ class Runs(QObject):
     told = Signal(str, str, object)
     saved = Signal(object, int)
     made = Signal(object)
+    renamed = Signal(object, object)
     alerted = Signal(str, str, str)
     idle = Signal()
 
@@ -69,6 +71,7 @@ class Runs(QObject):
         self._standing = ""  # of the followed run
         self._recalled = False
         self._resume_next: Path | None = None  # to be gone on with once it is on show
+        self._chosen: DataChoice | None = None  # data for the next new run, while another is on show
         self._tick = QTimer(self)
         self._tick.setInterval(TICK_MS)
         self._tick.timeout.connect(self._drain)
@@ -79,6 +82,7 @@ class Runs(QObject):
         training.startRequested.connect(self._start)
         training.continueRequested.connect(self._continue)
         training.openRunRequested.connect(self.attach)
+        training.run_panel.newRunRequested.connect(self._on_new_run)
         training.pauseRequested.connect(self._pause)
         training.resumeRequested.connect(self._resume)
         training.stopRequested.connect(self._stop)
@@ -97,6 +101,7 @@ class Runs(QObject):
         browser.openModelRequested.connect(self.openModelRequested)
         browser.overlaid.connect(self._on_overlaid)
         browser.renamed.connect(self._on_renamed)
+        browser.gone.connect(self._on_gone)
         browser.complained.connect(self.complained)
         browser.told.connect(self.told)
         data.choiceChanged.connect(self._on_choice)
@@ -198,6 +203,8 @@ class Runs(QObject):
         if ended.text:
             self.alerted.emit(self._of_run(ended.text), "error", ended.details)
         self.training.on_ended(ended)
+        if self.training.run_panel.phase == "idle":  # it had not begun
+            self._take_chosen()
         if ended.made is not None:
             self.made.emit(ended.made)
 
@@ -252,7 +259,7 @@ class Runs(QObject):
         self.follower.opened.connect(self._on_opened)
         self.follower.happened.connect(self._on_followed)
         self.follower.stands.connect(self._on_stands)
-        self.follower.failed.connect(self.complained)
+        self.follower.failed.connect(self._on_unheard)
         self.follower.start()
         self._tick.start()
         self.dockWanted.emit("losses")
@@ -260,7 +267,7 @@ class Runs(QObject):
     def _leave(self) -> None:
         """Follow no longer."""
         follower, self.follower = self.follower, None
-        self._standing = ""
+        self._standing, self._resume_next = "", None
         if follower is not None:
             for signal in (follower.opened, follower.happened, follower.stands, follower.failed):
                 signal.disconnect()
@@ -309,6 +316,14 @@ class Runs(QObject):
         text = tr("The process that trained {run} is gone. The run can be resumed from its last checkpoint.",
                   run=run)  # fmt: skip
         return Ended("killed", text, None, None)
+
+    @Slot(str)
+    def _on_unheard(self, text: str) -> None:
+        """A wish could not be left for the followed run: it goes on as it was."""
+        self.complained.emit(text)
+        self.training.run_panel.set_snapshot_due(False)
+        if self._standing == "running":
+            self.training.attach()
 
     @Slot()
     def choose_run(self) -> None:
@@ -362,17 +377,41 @@ class Runs(QObject):
 
     @Slot(object, object)
     def _on_renamed(self, run: Path, now: Path) -> None:
-        """The run on show stays on show."""
-        if self.follower is not None and self.follower.followed == run:
+        """The run on show stays on show, and its models are found where they are now."""
+        self.renamed.emit(run, now)
+        if self._shows(run):
             self.show_run(now)
+
+    @Slot(object)
+    def _on_gone(self, run: Path) -> None:
+        """A run went to the trash: where it is on show, the page says so, and shows it when it comes back."""
+        if self._shows(run) and self.follower is None:
+            self.show_run(run)
+
+    def _shows(self, run: Path) -> bool:
+        """Whether the page shows a run that is not trained here now."""
+        panel = self.training.run_panel
+        return not self.running and panel.phase != "idle" and panel.run == run
+
+    @Slot()
+    def _on_new_run(self) -> None:
+        """The form is free for another run, with data that were chosen meanwhile."""
+        self._leave()
+        self._take_chosen()
+
+    def _take_chosen(self) -> None:
+        chosen, self._chosen = self._chosen, None
+        if chosen is not None:
+            self.training.set_choice(chosen)
+            self._on_form_changed()
 
     @Slot(object)
     def _resume_from_list(self, run: Path) -> None:
         if self.running:
             self.complained.emit(tr("A run is being trained here already; stop it first."))
             return
-        self._resume_next = run
         self.show_run(run)
+        self._resume_next = run
 
     @Slot(object, object)
     def _clone(self, resolved: TrainConfig, run: Path) -> None:
@@ -381,6 +420,7 @@ class Runs(QObject):
             self.complained.emit(tr("A run is being trained here; stop it before you set up another."))
             return
         self._leave()
+        self._chosen = None
         self.training.new_run()
         self.dockWanted.emit("run")
         self.training.run_panel.clone(resolved, run)
@@ -436,10 +476,15 @@ class Runs(QObject):
         """New data is for a run that is still to be started, not for one that runs or is looked at."""
         if self.training.run_panel.phase == "idle":
             self.training.set_choice(choice)
+        else:
+            self._chosen = choice
         self._on_form_changed()
 
     @Slot()
     def _data_accepted(self) -> None:
+        if self._chosen is not None:
+            text = tr("These data are for the next run: press New run when you are done with this one.")
+            self.told.emit(text, "info", None)
         self.dockWanted.emit("losses")
 
 
@@ -448,6 +493,6 @@ def _dropped(event: QDropEvent) -> Path | None:
     urls = event.mimeData().urls()
     if len(urls) == 1 and urls[0].isLocalFile():
         path = Path(urls[0].toLocalFile())
-        if path.is_dir() and is_run(path):
+        if files.is_dir(path) and is_run(path):
             return path
     return None

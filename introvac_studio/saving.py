@@ -6,22 +6,22 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from introvac_studio.settings import there
+from trainer import files
 
 
-def ask_target(parent: QWidget, title: str, suggested: Path, files: str, suffix: str) -> Path | None:
+def ask_target(parent: QWidget, title: str, suggested: Path, kinds: str, suffix: str) -> Path | None:
     """Let the user name a file, which gets `suffix` where it has no ending; None if they gave it up.
 
     The desktop asks about a file that is there by the name as it was typed. Where only the ending makes it
     one that is there, the question comes again with the whole name.
     """
     while True:
-        chosen, _ = QFileDialog.getSaveFileName(parent, title, str(suggested), files)
+        chosen, _ = QFileDialog.getSaveFileName(parent, title, str(suggested), kinds)
         if not chosen:
             return None
         target = Path(chosen)
         if target.suffix:
             return target
         suggested = target.with_suffix(suffix)
-        if not there(suggested):
+        if not files.exists(suggested):
             return suggested

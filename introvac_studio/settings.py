@@ -78,14 +78,6 @@ class Settings:
                 self._store.remove(key)
 
 
-def there(path: Path | str) -> bool:
-    """Whether a file is there; where that cannot be asked, as on a disk that is gone, it is not."""
-    try:
-        return Path(path).exists()
-    except OSError:  # no permission, no connection, a name that is too long
-        return False
-
-
 def remember_photo(settings: Settings, file: Path | str) -> None:
     """Note that the user knows of a photo, so that a recipe which names it may have it read."""
     before = [text for text in settings.texts(PHOTOS) if text != str(file)]

@@ -249,6 +249,7 @@ class Studio(QObject):
         self.runs.openModelRequested.connect(self._on_snapshot)
         self.runs.saved.connect(models.on_saved)
         self.runs.made.connect(models.on_made)
+        self.runs.renamed.connect(models.on_renamed)
 
     def _connect_pages(self) -> None:
         """What comes to the front, and the looks of it all."""

@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -30,6 +30,28 @@ def write_error(path: Path, error: OSError) -> IntroVACError:
     """What to raise when `path` cannot be written: RunError for a disk that gave out, else DataError."""
     kind = RunError if error.errno in _GAVE_OUT else DataError
     return kind(f"{path}: cannot be written ({error.strerror or error})")
+
+
+def exists(path: str | Path) -> bool:
+    """Whether something is there; where that cannot be asked, as on a disk that is gone, it is not."""
+    return _asked(Path(path).exists)
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether a file is there, as far as one may ask."""
+    return _asked(Path(path).is_file)
+
+
+def is_dir(path: str | Path) -> bool:
+    """Whether a directory is there, as far as one may ask."""
+    return _asked(Path(path).is_dir)
+
+
+def _asked(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except OSError:  # no permission, no connection, a name that is too long
+        return False
 
 
 def make_directory(path: Path) -> None:

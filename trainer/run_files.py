@@ -13,8 +13,9 @@ from trainer import events, files
 from trainer.config import TrainConfig
 
 MODEL_FILE = "model.safetensors"
-STATE_FILE = Path("checkpoints") / "last.safetensors"
-BEST_FILE = Path("checkpoints") / "best.safetensors"
+CHECKPOINTS = "checkpoints"  # folder
+STATE_FILE = Path(CHECKPOINTS) / "last.safetensors"
+BEST_FILE = Path(CHECKPOINTS) / "best.safetensors"
 EVENTS_FILE = "events.jsonl"
 CONFIG_FILE = "config.json"
 LOCK_FILE = ".lock"
@@ -24,12 +25,12 @@ CONTROL_FILE = "control.json"
 
 def kept_file(epoch: int) -> Path:
     """Where the model of a whole epoch is kept."""
-    return Path("checkpoints") / f"epoch-{epoch:06d}.safetensors"
+    return Path(CHECKPOINTS) / f"epoch-{epoch:06d}.safetensors"
 
 
 def kept_models(run: Path) -> dict[str, Path]:
     """The models that a run has kept, oldest first, by name: "epoch 4", ..., and "newest"."""
-    kept = sorted((run / "checkpoints").glob("epoch-*.safetensors"))
+    kept = sorted((run / CHECKPOINTS).glob("epoch-*.safetensors"))
     named = {f"epoch {path.stem.removeprefix('epoch-').lstrip('0') or '0'}": path for path in kept}
     newest = run / MODEL_FILE
     return named | ({"newest": newest} if newest.is_file() else {})
@@ -37,7 +38,7 @@ def kept_models(run: Path) -> dict[str, Path]:
 
 def drop_oldest(run: Path, count: int) -> None:
     """Delete the oldest kept models until `count` are left."""
-    kept = sorted((run / "checkpoints").glob("epoch-*.safetensors"))
+    kept = sorted((run / CHECKPOINTS).glob("epoch-*.safetensors"))
     for path in kept[: max(len(kept) - count, 0)]:
         with contextlib.suppress(OSError):  # open elsewhere, on Windows: the next time, then
             path.unlink()

@@ -55,7 +55,7 @@ def next_free(run: Path) -> Path:
     stem, number = run.name, 2
     if (found := re.fullmatch(r"(.+)-(\d{1,4})", run.name)) is not None:
         stem, number = found[1], int(found[2]) + 1
-    while (path := run.with_name(f"{stem}-{number}")).exists():
+    while files.exists(path := run.with_name(f"{stem}-{number}")):
         number += 1
     return path
 
@@ -86,9 +86,9 @@ def rename(run: Path, name: str, vigil: Vigil) -> Path:
     busy = f"{run}: a process trains it"
     if vigil.sign(run) is not None:
         raise ConfigError(f"{busy}; stop it first, then rename it")
-    if not run.is_dir():
+    if not files.is_dir(run):
         raise DataError(f"{run}: is not there any more")
-    same = target.exists() and target.samefile(run)  # where "a" and "A" are one
+    same = files.exists(target) and target.samefile(run)  # where "a" and "A" are one
     if os.path.lexists(target) and not same:
         raise ConfigError(f"{name!r} is taken: {target} is there already; choose another name")
     with files.held(run / LOCK_FILE, busy):

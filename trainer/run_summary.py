@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer import config as config_module
-from trainer import events, modelfile
+from trainer import events, files, modelfile
 from trainer.config import TrainConfig
 from trainer.errors import ConfigError, IntroVACError
 from trainer.presence import Presence
@@ -87,7 +87,7 @@ class RunSummary:
 
 def is_run(path: Path) -> bool:
     """Whether a directory holds a run, or what is left of one."""
-    return (path / CONFIG_FILE).is_file() or (path / EVENTS_FILE).is_file()
+    return files.is_file(path / CONFIG_FILE) or files.is_file(path / EVENTS_FILE)
 
 
 def find(folder: Path) -> list[Path]:
@@ -96,7 +96,9 @@ def find(folder: Path) -> list[Path]:
         return [folder]
     try:
         with os.scandir(folder) as entries:
-            inside = sorted(Path(e.path) for e in entries if not e.name.startswith(".") and e.is_dir())
+            inside = sorted(
+                Path(e.path) for e in entries if not e.name.startswith(".") and files.is_dir(e.path)
+            )
     except OSError:
         return []
     return [path for path in inside if is_run(path)]
@@ -129,7 +131,7 @@ def summarise(run: Path, sign: Presence | None) -> RunSummary:
 
 
 def _summarise(run: Path, sign: Presence | None) -> RunSummary:
-    if not (run / CONFIG_FILE).is_file():
+    if not files.is_file(run / CONFIG_FILE):
         raise ConfigError(f"{run}: holds no {CONFIG_FILE}; it is no run, or what is left of one")
     config = config_module.load(run / CONFIG_FILE)
     first, end, size = _ends(run / EVENTS_FILE)
@@ -161,8 +163,8 @@ def _summarise(run: Path, sign: Presence | None) -> RunSummary:
         cell=grid.cell if isinstance(grid, events.SamplesWritten) else config.model.image_size,
         time=last[-1].time if last else 0.0,
         size=size,
-        model=model if model.is_file() else None,
-        resumable=(run / STATE_FILE).is_file(),
+        model=model if files.is_file(model) else None,
+        resumable=files.is_file(run / STATE_FILE),
         sign=sign,
     )
 

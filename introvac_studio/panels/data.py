@@ -46,6 +46,7 @@ from introvac_studio.widgets.form_area import form_area
 from introvac_studio.widgets.pair_table import PairTable
 from introvac_studio.widgets.source_form import SourceForm, spec_of_folder
 from introvac_studio.widgets.texts import duration, heading, muted, tabular
+from trainer import files
 from trainer.data.derive import parse
 from trainer.setup import DEFAULT_ATTRIBUTES
 
@@ -368,12 +369,12 @@ class DataPanel(QWidget):
         self.accepted.emit()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if any(Path(url.toLocalFile()).is_dir() for url in event.mimeData().urls() if url.isLocalFile()):
+        if any(files.is_dir(Path(url.toLocalFile())) for url in event.mimeData().urls() if url.isLocalFile()):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
         folders = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
-        folder = next((f for f in folders if f.is_dir()), None)
+        folder = next((f for f in folders if files.is_dir(f)), None)
         if folder is not None:
             event.acceptProposedAction()
             self.choose(spec_of_folder(folder))

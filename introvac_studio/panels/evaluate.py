@@ -39,7 +39,7 @@ from introvac_studio.evaluation_request import (
     suggestion,
 )
 from introvac_studio.language import mark, tr
-from introvac_studio.settings import Settings, there
+from introvac_studio.settings import Settings
 from introvac_studio.state import StudioState
 from introvac_studio.widgets.data_chooser import DataChooser
 from introvac_studio.widgets.evaluation_foot import EvaluationFoot
@@ -48,7 +48,7 @@ from introvac_studio.widgets.judge_chooser import JudgeChooser
 from introvac_studio.widgets.model_chooser import RECENT, ModelChooser
 from introvac_studio.widgets.texts import Line, heading, muted
 from introvac_studio.widgets.weights_chooser import WeightsChooser
-from trainer import events, modelfile
+from trainer import events, files, modelfile
 from trainer.errors import IntroVACError
 
 SECTIONS = {
@@ -247,7 +247,7 @@ class EvaluatePanel(QWidget):
         model = self._state.model
         first = [] if model is None else [str(model.path)]
         texts = dict.fromkeys([*first, *self._settings.texts("model/recent"), *self._settings.texts(RECENT)])
-        return [Path(text) for text in texts if there(text)]
+        return [Path(text) for text in texts if files.exists(text)]
 
     def _fill_models(self) -> None:
         chosen = self._chosen.path if self._chosen is not None else None

@@ -31,6 +31,7 @@ from introvac_studio.settings import Settings
 from introvac_studio.state import StudioState
 from introvac_studio.widgets.gallery import Gallery
 from introvac_studio.widgets.group_card import GroupCard, Share
+from trainer import files
 from trainer.photos import PHOTO_SUFFIXES
 
 EMPTY = mark("No faces yet.\nOpen a photo, or choose a data set below.")
@@ -57,7 +58,7 @@ def ask_for_photo(parent: QWidget, settings: Settings | None) -> Path | None:
 def _last_folder(settings: Settings | None, key: str, usual: str) -> str:
     """The folder used last, where it is still there."""
     last = settings.get(key, "") if settings is not None else ""
-    return last if last and Path(last).is_dir() else usual
+    return last if last and files.is_dir(last) else usual
 
 
 class FacesPanel(QWidget):

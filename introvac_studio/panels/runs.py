@@ -521,13 +521,17 @@ class RunsPanel(QWidget):
         if (run := self._one()) is not None:
             self.commandRequested.emit(run.path)
 
+    def _trains(self, run: RunSummary) -> bool:
+        """Whether a process trains it, or one of the studio's is about to."""
+        return run.active or run.path == self.table.mine
+
     @Slot()
     def _on_rename(self) -> None:
         """Edit the name in its place."""
         run = self._one()
         if run is None:
             return
-        if run.active:
+        if self._trains(run):
             self.complained.emit(tr("{name} is in training: stop it first, then rename it.", name=run.name))
             return
         (chosen,) = self.view.selectionModel().selectedRows()
@@ -538,7 +542,7 @@ class RunsPanel(QWidget):
     @Slot()
     def _on_trash(self) -> None:
         run = self._one()
-        if run is not None and run.active:
+        if run is not None and self._trains(run):
             self.complained.emit(tr("{name} is in training: stop it first, then delete it.", name=run.name))
         elif run is not None:
             self.trashRequested.emit(run.path)

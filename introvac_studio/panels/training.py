@@ -19,7 +19,6 @@ Wiring (everything by slots and signals; no worker is known here)::
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,6 +27,7 @@ from typing import Protocol
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from introvac_studio import desktop
 from introvac_studio.data_summary import DataChoice, DataSummary
 from introvac_studio.language import mark, tr
 from introvac_studio.run_request import RunRequest, default_run
@@ -38,7 +38,7 @@ from introvac_studio.widgets.run_form import RunPanel
 from introvac_studio.widgets.run_log import LogPanel, log_line
 from introvac_studio.widgets.samples_view import SamplesView
 from introvac_studio.widgets.texts import duration
-from trainer import config, events
+from trainer import config, events, files
 from trainer.errors import ConfigError
 from trainer.run_files import CONFIG_FILE, MODEL_FILE, STATE_FILE
 
@@ -121,7 +121,7 @@ class TrainingPanel(QObject):
     @Slot(object)
     def _on_start(self, request: RunRequest) -> None:
         self._forget(request.run)
-        self.log.say(time.time(), "introvac train " + shlex.join(request.arguments()))
+        self.log.say(time.time(), desktop.command_line(["introvac", "train", *request.arguments()]))
         self._begin()
         self.startRequested.emit(request)
 
@@ -204,7 +204,7 @@ class TrainingPanel(QObject):
         self.statusChanged.emit("")
         self.losses.plots.set_empty_text(tr("{run} has no losses yet.", run=run.name))
         model = run / MODEL_FILE
-        self.run_panel.model = model if model.is_file() else None
+        self.run_panel.model = model if files.is_file(model) else None
         if alive:
             self.attach()
             return
@@ -212,7 +212,7 @@ class TrainingPanel(QObject):
         whole = isinstance(last, events.Finished) and last.reason == "completed"
         if whole:
             self._rest("done", tr("Completed."))
-        elif (run / STATE_FILE).is_file():
+        elif files.is_file(run / STATE_FILE):
             self._rest("ended", tr("Not finished: it can be resumed."))
         else:
             self._rest("done", tr("Not finished."))
@@ -336,7 +336,7 @@ class TrainingPanel(QObject):
             panel.model = ended.made
         if ended.text:
             self.log.say(time.time(), ended.text, "error")
-        can_resume = (run / "checkpoints" / "last.safetensors").is_file()
+        can_resume = files.is_file(run / STATE_FILE)
         if ended.reason == "completed":
             self._rest("done", tr("Completed."))
         elif can_resume:

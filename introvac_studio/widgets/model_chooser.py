@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QComboBox, QFileDialog
 from introvac_studio.evaluation_request import subject
 from introvac_studio.language import tr
 from introvac_studio.settings import Settings
-from trainer import modelfile
+from trainer import files, modelfile
 from trainer.errors import IntroVACError
 
 RECENT, _KEPT = "evaluate/models", 8
@@ -94,7 +94,7 @@ class ModelChooser(QComboBox):
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
     """Short names: a run's for its newest weights, else the file's; with the folder's where two are alike."""
-    short = {p: p.name if p.is_dir() else modelfile.title(p) for p in paths}
+    short = {p: p.name if files.is_dir(p) else modelfile.title(p) for p in paths}
     often = Counter(short.values())
     return {
         p: name if often[name] == 1 else tr("{name} in {folder}", name=name, folder=p.parent.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,8 @@ from introvac_studio.settings import RUNS, Settings, runs_folder
 from introvac_studio.widgets.config_form import ConfigForm, as_text
 from introvac_studio.widgets.form_area import form_area
 from introvac_studio.widgets.texts import heading, muted, tabular
-from trainer import config, run_names
+from trainer import config, files, run_names
+from trainer.errors import ConfigError
 from trainer.run_files import CONFIG_FILE
 
 ELSEWHERE = ("data", "attributes", "derive", "subset")  # settings that the data panel chooses
@@ -396,9 +396,13 @@ class RunPanel(QWidget):
             return next(iter(self.form.errors.values()))
         if not self._choice.attributes:
             return tr("Choose at least one attribute: press Choose data…")
-        if not name or re.search(r'[<>:"/\\|?*\x00-\x1f]', name) or name.strip(". ") != name:
-            return tr("The run's name must not be empty, nor contain any of < > : \" / \\ | ? *")
-        if (self._root / name / CONFIG_FILE).exists():
+        if not name:
+            return tr("Give the run a name.")
+        try:
+            run_names.check_name(name)
+        except ConfigError as error:
+            return str(error)
+        if files.exists(self._root / name / CONFIG_FILE):
             return tr(
                 "There is a run {name} already: open it to resume it, or choose another name.", name=name
             )
@@ -531,7 +535,7 @@ class RunPanel(QWidget):
         chosen = QFileDialog.getExistingDirectory(self, tr("A run to open"), str(self._root))
         if not chosen:
             return
-        if (Path(chosen) / CONFIG_FILE).is_file():
+        if files.is_file(Path(chosen) / CONFIG_FILE):
             self.openRunRequested.emit(Path(chosen))
         else:
             text = tr("{folder} is no run: it holds no {file}. Choose a run's own folder.",

@@ -13,6 +13,7 @@ from introvac_studio.data_summary import DataChoice
 from introvac_studio.language import tr
 from introvac_studio.settings import Settings
 from introvac_studio.widgets.texts import heading, muted
+from trainer import files
 from trainer.data.shards import any_in
 
 RECENT_KEY, RECENT_KEPT = "data/recent", 8
@@ -20,10 +21,10 @@ RECENT_KEY, RECENT_KEPT = "data/recent", 8
 
 def spec_of_folder(folder: Path) -> str:
     """The data that a dropped folder holds: a cache or shards of one, CelebA, or labelled pictures."""
-    if ((folder / "meta.json").is_file() and (folder / "images.npy").is_file()) or any_in(folder):
+    if (files.is_file(folder / "meta.json") and files.is_file(folder / "images.npy")) or any_in(folder):
         return str(folder)
     for place in (folder, folder / "Anno"):
-        if (place / "list_attr_celeba.txt").is_file():
+        if files.is_file(place / "list_attr_celeba.txt"):
             return f"celeba:{folder}"
     return f"folder:{folder}"
 

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QComboBox, QFileDialog
 
 from introvac_studio.language import tr
 from introvac_studio.settings import Settings
+from trainer import files
 
 _CHOOSE, _KEY = "choose", "evaluate/weights"
 
@@ -30,7 +31,7 @@ class WeightsChooser(QComboBox):
 
     def _fill(self) -> None:
         text = self._settings.get(_KEY, "")
-        file = Path(text) if text and Path(text).is_file() else None
+        file = Path(text) if text and files.is_file(text) else None
         self.clear()
         self.addItem(tr("Downloaded once"), None)
         if file is not None:

@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, Signal
 from introvac_studio.comparison import Compared, CompareEnd, CompareRequest, Kept
 from introvac_studio.state import Code, Edit, Image
 from introvac_studio.workers.serving import ServingThread
-from trainer import modelfile, run_files
+from trainer import files, modelfile, run_files
 from trainer.data.transforms import prepare
 from trainer.errors import CheckpointError, IntroVACError
 
@@ -70,7 +70,7 @@ class CompareThread(ServingThread):
                 try:
                     self.compared.emit(self._compare(request, label, path))
                 except (IntroVACError, OSError) as problem:
-                    if label and not path.exists():  # a run in training drops its oldest
+                    if label and not files.exists(path):  # a run in training drops its oldest
                         gone = True
                     else:
                         troubles.append(str(problem))
@@ -85,7 +85,7 @@ class CompareThread(ServingThread):
 
     def _wanted(self, request: CompareRequest) -> Iterator[tuple[str, Path]]:
         """Names and files, the one that matters most first, then its neighbours outwards."""
-        if not request.target.is_dir():
+        if not files.is_dir(request.target):
             yield "", request.target
             return
         kept = run_files.kept_models(request.target)

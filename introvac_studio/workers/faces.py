@@ -12,6 +12,7 @@ from introvac_studio.language import tr
 from introvac_studio.messages import Failure
 from introvac_studio.state import FaceSet
 from introvac_studio.workers.mailbox import Mailbox
+from trainer import files
 from trainer.data.cache import open_data
 from trainer.data.source import Source, open_source
 from trainer.errors import Cancelled, DataError, IntroVACError
@@ -85,7 +86,7 @@ class FacesThread(QThread):
         def stale() -> bool:
             return self._newest is not wanted
 
-        if not Path(wanted.spec).expanduser().is_dir():
+        if not files.is_dir(Path(wanted.spec).expanduser()):
             source = open_source(wanted.spec)
             if len(source.names) > SMALL:
                 return self._read(source, wanted)

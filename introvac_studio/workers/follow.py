@@ -14,18 +14,19 @@ Wiring (by `runs.py`, on the UI's thread)::
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
-from trainer import events
+from trainer import events, files
 from trainer.errors import IntroVACError
 from trainer.presence import Vigil, ask
-from trainer.run_files import EVENTS_FILE, lasting
+from trainer.run_files import CHECKPOINTS, EVENTS_FILE, MODEL_FILE, lasting
 
 LIVELY, CALM = 0.25, 1.0  # seconds between looks at a run in training, and at another
 _HEAD = 256  # bytes by which a file that was begun anew is told
@@ -125,14 +126,15 @@ class FollowThread(QThread):
                 anew, found = tail.read()
             except OSError:
                 anew, found = False, []
-                if not self.followed.is_dir():
+                if not files.is_dir(self.followed):
                     now = "missing"
             if now == "missing":
                 tail, known = EventTail(self.followed / EVENTS_FILE), False
             elif anew or not known:
                 known = True
                 self._losses.clear()
-                self.opened.emit(Past(self.followed, tuple(lasting(found)), now))
+                past = tuple(self._here(event) for event in lasting(found))
+                self.opened.emit(Past(self.followed, past, now))
                 stands = now
             else:
                 self._tell(found)
@@ -146,7 +148,17 @@ class FollowThread(QThread):
             if isinstance(event, events.StepLosses):
                 self._losses.append(event)
             else:
-                self.happened.emit(event)
+                self.happened.emit(self._here(event))
+
+    def _here(self, event: events.Event) -> events.Event:
+        """The event with its paths as they are from here: the run may be elsewhere for whoever trains it."""
+        if isinstance(event, events.RunStarted):
+            return replace(event, run=str(self.followed))
+        if isinstance(event, events.CheckpointSaved | events.Finished):
+            *_, folder, name = ["", *re.split(r"[\\/]", event.model)]
+            inside = self.followed / folder if folder == CHECKPOINTS and name != MODEL_FILE else self.followed
+            return replace(event, model=str(inside / name))
+        return event
 
     def _leave(self, wish: str) -> None:
         try:

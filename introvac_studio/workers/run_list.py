@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import threading
 from collections import deque
@@ -12,11 +13,12 @@ from PySide6.QtCore import QFile, QObject, QRect, QSize, Qt, QThread, Signal
 from PySide6.QtGui import QImage, QImageReader
 
 from introvac_studio.run_rows import RunRow
-from trainer import run_names, run_summary
+from trainer import files, run_names, run_summary
 from trainer.errors import IntroVACError
 from trainer.presence import Vigil
 from trainer.run_summary import RunCurves, RunSummary
 
+_STEM = 80  # letters of a run's name in that of what is being deleted
 FACES = 2  # in a thumbnail
 THUMB = 64  # pixels of a face in it, for twice as many a screen point
 _SOON = (50, 200, 400, 600, 800, 1000, 2000)  # runs of a first reading after which the list is told
@@ -31,7 +33,7 @@ class RunListThread(QThread):
         listed(tuple[RunRow]): all runs of the folders asked for, when something differs from before.
         overlaid(tuple[RunCurves]): curves that were asked for.
         trashed(Path, str, bool): a run went where the text says; whether it can be put back from there.
-        untrashed(Path): it could not be moved to the trash; nothing has changed.
+        untrashed(Path, str): it could not be moved to the trash, and why; nothing has changed.
         renamed(Path, Path): a run that was here is there now.
         failed(str): a sentence on what did not work.
     """
@@ -39,7 +41,7 @@ class RunListThread(QThread):
     listed = Signal(object)
     overlaid = Signal(object)
     trashed = Signal(object, str, bool)
-    untrashed = Signal(object)
+    untrashed = Signal(object, str)
     renamed = Signal(object, object)
     failed = Signal(str)
 
@@ -169,22 +171,27 @@ class RunListThread(QThread):
         if self._vigil.sign(run) is not None:
             self.failed.emit(f"{run}: a process trains it; stop it first")
             return
-        done, place = _to_trash(run)
+        done, told = _to_trash(run)
         if done:
-            self.trashed.emit(run, place, bool(place))
+            self.trashed.emit(run, told, bool(told))
         else:
-            self.untrashed.emit(run)
+            self.untrashed.emit(run, told)
 
     def _delete(self, run: Path) -> None:
         if self._vigil.sign(run) is not None:
             self.failed.emit(f"{run}: a process trains it; stop it first")
             return
+        going = run.with_name(f".{run.name[:_STEM]}.{secrets.token_hex(4)}.deleted")
         try:
-            shutil.rmtree(run)
+            run.rename(going)  # where something in it is in use, nothing is lost
         except OSError as error:
-            self.failed.emit(f"{run}: cannot be deleted whole ({error.strerror or error})")
-        else:
-            self.trashed.emit(run, "", False)
+            self.failed.emit(f"{run}: cannot be deleted ({error.strerror or error}); nothing has changed")
+            return
+        try:
+            shutil.rmtree(going)
+        except OSError as error:
+            self.failed.emit(f"{going}: cannot be deleted whole ({error.strerror or error})")
+        self.trashed.emit(run, "", False)
 
     def _rename(self, run: Path, name: str) -> None:
         try:
@@ -197,7 +204,7 @@ class RunListThread(QThread):
 
     def _put_back(self, run: Path, place: str) -> None:
         try:
-            if run.exists():
+            if files.exists(run):
                 raise FileExistsError(17, "there is another one of this name")
             shutil.move(place, run)
         except OSError as error:
@@ -205,11 +212,12 @@ class RunListThread(QThread):
 
 
 def _to_trash(run: Path) -> tuple[bool, str]:
-    """(whether it went, where to); the place may be unknown."""
+    """(whether it went, where to or why not); the place may be unknown."""
     file = QFile(str(run))
-    gone = file.moveToTrash()  # the static function of this name does not say where to
+    if not file.moveToTrash():  # the static function of this name does not say where to
+        return False, file.errorString()
     place = file.fileName()
-    return gone, place if gone and place != str(run) else ""
+    return True, place if place != str(run) else ""
 
 
 def thumbnail(summary: RunSummary) -> QImage:

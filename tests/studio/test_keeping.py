@@ -116,8 +116,12 @@ def test_that_few_copies_are_kept_and_only_of_runs(model: Path, tiny_model: Path
     best = model.parent / BEST_FILE
     best.parent.mkdir()
     shutil.copy(model, best)
-    assert keeping.keep(best, modelfile.load(best).digest) is not None
-    copies = [keeping.keep(model, write_newer(model, seed, seed)) for seed in range(4)]
-    assert not first.exists() and all(copy is not None and copy.is_file() for copy in copies)
+    second = keeping.keep(best, modelfile.load(best).digest)
+    assert second is not None
+    copies = [keeping.keep(model, write_newer(model, seed, seed)) for seed in range(3)]
+    assert not first.exists() and second.is_file(), "of the same weights, and each goes in its turn"
+    copies.append(keeping.keep(model, write_newer(model, 3, 3)))
+    assert not second.exists() and all(copy is not None and copy.is_file() for copy in copies)
+    assert keeping.keep(best, modelfile.load(best).digest) == second and second.is_file()
     keeping.close()
     assert not any(copy.exists() for copy in copies if copy)
