@@ -106,10 +106,14 @@ def test_that_the_face_to_begin_with_does_not_take_the_place_of_the_users(
     bare_studio: Studio, qtbot: QtBot, gate: threading.Event
 ) -> None:
     state = bare_studio.state
+
+    def at_once() -> None:
+        """The user draws a face while the model's own are still being prepared."""
+        bare_studio.inference._mail.put(gate.wait)
+        bare_studio.browsing.draw()
+
+    state.modelChanged.connect(at_once)
     bare_studio.start(None)
-    qtbot.waitUntil(lambda: state.model is not None, timeout=WAIT)
-    bare_studio.inference._mail.put(gate.wait)
-    bare_studio.browsing.draw()
     qtbot.waitUntil(lambda: state.faces is not None, timeout=WAIT)
     gate.set()
     qtbot.waitUntil(lambda: state.codes is not None, timeout=WAIT)
