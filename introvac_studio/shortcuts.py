@@ -29,7 +29,11 @@ ELSEWHERE = (
     (mark("Runs"), "Ctrl+Shift+I", mark("edit with its model")),
     (mark("Runs"), "Ctrl+Shift+F", mark("open its folder")),
     (mark("Runs"), "Ctrl+C", mark("copy its command line")),
+    (mark("Runs"), "F2", mark("rename it")),
     (mark("Runs"), "Delete", mark("move it to the trash")),
+    (mark("Losses"), "A", mark("show whole curves again")),
+    (mark("Evaluation"), "Alt+1 / 2 / …", mark("go to the page of that number")),
+    (mark("New direction"), "Y / N / Delete", mark("label the face: yes, no, not at all")),
     (mark("Pad"), "Arrows, with Shift", mark("move the face by 0.25, by 1")),
     (mark("Pad"), "Home", mark("bring both amounts back to 0")),
 )
@@ -66,8 +70,9 @@ def as_markdown(listed: Sequence[Row]) -> str:
     lines = [
         "# Shortcuts",
         "",
-        "Every action of the studio. They can be changed under Help › All shortcuts, and found by name with",
-        "the command palette (Ctrl+Shift+P). On macOS, Ctrl is the command key. Where a platform has other",
+        "Every action of the studio. Those of the menus can be changed under Help › All shortcuts, and",
+        "found by name with the command palette (Ctrl+Shift+P); keys of single panels, from *Editor* on,",
+        "are fixed. On macOS, Ctrl is the command key. Where a platform has other",
         "keys of its own for an action (such as Ctrl+Y for redo on Windows), those work too. Keys after a",
         "comma are pressed one after the other.",
     ]

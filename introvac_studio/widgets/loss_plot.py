@@ -63,7 +63,8 @@ class LossPlots(QWidget):
         self._dirty = False
         self._due: list[str] = []  # plots that are still to be drawn in this round
         self._behind = False  # whether there is to be another round
-        self._turn = QTimer(self)
+        self._turn = QTimer(self)  # begun anew after each turn, so that others come in between
+        self._turn.setSingleShot(True)
         self._turn.timeout.connect(self._draw_next)
         self.clear()
 
@@ -218,19 +219,17 @@ class LossPlots(QWidget):
     def _draw_next(self) -> None:
         if not self._due:
             if not self._behind:
-                self._turn.stop()
                 return
-            self._turn.setInterval(TURN_MS)
             new = next((g for g in self.available() if g.shown and g.key not in self._plots), None)
             if new is not None:
                 self._make(new)
+                self._turn.start(TURN_MS)
                 return
             self._place()
             self._due, self._behind = list(self._placed), False
         if self._due:
             self._catch_up(self._due.pop(0))
-        if not self._due:
-            self._turn.setInterval(REST_MS)
+        self._turn.start(TURN_MS if self._due else REST_MS)
 
     def _catch_up(self, key: str) -> None:
         """Draw what would be seen; points within the last pixel are read out, and drawn in a later round."""

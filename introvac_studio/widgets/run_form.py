@@ -516,7 +516,7 @@ class RunPanel(QWidget):
     def _on_stop(self) -> None:
         begun = self._phase != "starting"
         self.set_phase("stopping")
-        saving = tr("Finishing the step and saving a checkpoint…")
+        saving = tr("Saving a checkpoint…")
         self.state.setText(saving if begun else tr("Stopping before the first step…"))
         if not begun:
             self.bar.setRange(0, 0)
